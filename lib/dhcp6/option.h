@@ -1,0 +1,61 @@
+/* Option codes and one table row per option: name, data format, where it may stand, whether a
+ * client may ask for it in its ORO. RFC 9915 21 and the RFCs named in option.c. Any thread. */
+#ifndef DHCP6_OPTION_H
+#define DHCP6_OPTION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum dhcp6_option_code {
+    OPTION_CLIENTID = 1,
+    OPTION_SERVERID = 2,
+    OPTION_IA_NA = 3,
+    OPTION_IA_TA = 4,
+    OPTION_IAADDR = 5,
+    OPTION_ORO = 6,
+    OPTION_PREFERENCE = 7,
+    OPTION_ELAPSED_TIME = 8,
+    OPTION_RELAY_MSG = 9,
+    OPTION_AUTH = 11,
+    OPTION_UNICAST = 12,
+    OPTION_STATUS_CODE = 13,
+    OPTION_RAPID_COMMIT = 14,
+    OPTION_USER_CLASS = 15,
+    OPTION_VENDOR_CLASS = 16,
+    OPTION_VENDOR_OPTS = 17,
+    OPTION_INTERFACE_ID = 18,
+    OPTION_RECONF_MSG = 19,
+    OPTION_RECONF_ACCEPT = 20,
+    OPTION_DNS_SERVERS = 23,
+    OPTION_DOMAIN_LIST = 24,
+    OPTION_IA_PD = 25,
+    OPTION_IAPREFIX = 26,
+    OPTION_SNTP_SERVERS = 31,
+    OPTION_INFORMATION_REFRESH_TIME = 32,
+    OPTION_REMOTE_ID = 37,
+    OPTION_SUBSCRIBER_ID = 38,
+    OPTION_CLIENT_FQDN = 39,
+    OPTION_ERO = 43,
+    OPTION_RELAY_ID = 53,
+    OPTION_NTP_SERVER = 56,
+    OPTION_AFTR_NAME = 64,
+    OPTION_RSOO = 66,
+    OPTION_PD_EXCLUDE = 67,
+    OPTION_CLIENT_LINKLAYER_ADDR = 79,
+    OPTION_SOL_MAX_RT = 82,
+    OPTION_INF_MAX_RT = 83,
+    OPTION_CAPTIVE_PORTAL = 103,
+    OPTION_RELAY_PORT = 135,
+    OPTION_V6_DNR = 144,
+};
+
+enum dhcp6_status {
+    STATUS_SUCCESS = 0,
+    STATUS_UNSPEC_FAIL = 1,
+    STATUS_NO_ADDRS_AVAIL = 2,
+    STATUS_NO_BINDING = 3,
+    STATUS_NOT_ON_LINK = 4,
+    STATUS_NO_PREFIX_AVAIL = 6,
+};
+
+#endif

@@ -1,0 +1,76 @@
+/* The configuration file as checked C data. schema.c holds the one table that parses it, describes
+ * it (JSON Schema, reference manual) and names mistakes by file, line and JSON pointer. Control
+ * core only. */
+#ifndef POLICY_CONFIG_H
+#define POLICY_CONFIG_H
+
+#include <stdio.h>
+
+#include "lease/pool.h"
+#include "policy/policy.h"
+
+enum {
+    CONFIG_PORTS_MAX = 8,
+    CONFIG_WORKERS_MAX = 64,
+    CONFIG_PORT_ADDRESSES_MAX = 7
+};
+
+struct config_port {
+    const char *name;
+    const char *device; /* PCI address or vdev arguments; NULL: net_tap made by us */
+    struct ip6 addresses[CONFIG_PORT_ADDRESSES_MAX];
+    unsigned address_count;
+    bool has_mac;
+    uint8_t mac[6];
+    uint16_t mtu; /* 0 = 1500 */
+};
+
+enum config_poll {
+    CONFIG_POLL_ADAPTIVE, /* sleeps at most 200 us when idle */
+    CONFIG_POLL_BUSY,     /* never sleeps */
+};
+
+/* Raw parts that policy_new turns into the snapshot; private to lib/policy. */
+struct config_policy;
+
+struct config {
+    const char *server_name;
+    const char *state_dir;
+    struct span server_duid;       /* configured, or size 0: made once and kept in state_dir */
+    struct span allocation_secret; /* 16 octets, or size 0: made once and kept in state_dir */
+    uint32_t leases_max;
+    uint32_t remember_s; /* how long a free lease is kept for its former client */
+    uint32_t horizon_s;  /* operating horizon, default 60 */
+    uint64_t segment_size, checkpoint_log_max;
+    unsigned workers;
+    enum config_poll poll;
+    struct config_port ports[CONFIG_PORTS_MAX];
+    unsigned port_count;
+    const char *management_socket; /* NULL: none */
+    const char *management_listen; /* NULL: none; "[addr]:port" */
+    const char *log_level;
+    const char *text; /* the file as read, for config.get */
+    struct config_policy *policy;
+};
+
+struct config_error {
+    char file[256];
+    unsigned line;     /* 1-based; 0 = unknown */
+    char pointer[256]; /* JSON pointer */
+    char text[256];    /* what is wrong and what would be right */
+};
+
+/* Parses and checks a whole file (cross references and overlaps too). 0, or -EINVAL with
+ * *ret_error, or another negative errno when the file cannot be read. */
+int config_read(const char *path, struct config **ret_config,
+                struct config_error *ret_error) MUST_CHECK;
+/* The same for text in memory; name stands for the file in errors. */
+int config_parse(const char *name, const char *text, size_t size, struct config **ret_config,
+                 struct config_error *ret_error) MUST_CHECK;
+void config_free(struct config *config);
+
+/* JSON Schema and the reference manual (Markdown), from the table. 0 or -EIO. */
+int config_schema_write(FILE *out) MUST_CHECK;
+int config_reference_write(FILE *out) MUST_CHECK;
+
+#endif
