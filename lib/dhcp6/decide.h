@@ -41,7 +41,7 @@ struct decide_input {
     const struct dhcp6_message *message;
     const struct decide_found *found;
     const struct candidate_source *source;
-    uint64_t client_hash[DHCP6_IAS_MAX];          /* per IA: keyed hash of DUID, IAID, type */
+    const uint64_t *client_hash;                  /* per message IA: hash of DUID, IAID, type */
     int link;                                     /* index or POLICY_LINK_NONE */
     uint64_t classes;                             /* policy_classify */
     const struct policy_reservation *reservation; /* or NULL */
