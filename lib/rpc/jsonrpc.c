@@ -1,0 +1,357 @@
+/* Text in, text out: parse, validate the envelope, find the method, check role and parameters,
+ * call, serialise. Replies are serialised one by one, so that a batch is never held twice as a
+ * tree. */
+#include "rpc/jsonrpc.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+const struct jsonrpc_error_row jsonrpc_errors[] = {
+    {JSONRPC_PARSE_ERROR, "parse_error", "the request is not JSON"},
+    {JSONRPC_INVALID_REQUEST, "invalid_request", "not a JSON-RPC 2.0 request"},
+    {JSONRPC_METHOD_NOT_FOUND, "method_not_found", "no such method"},
+    {JSONRPC_INVALID_PARAMS, "invalid_params", "a parameter is missing, unknown or wrong"},
+    {JSONRPC_INTERNAL_ERROR, "internal_error", "the server could not build the answer"},
+    {JSONRPC_UNAUTHORIZED, "unauthorized", "the caller lacks the method's role"},
+    {JSONRPC_WRONG_STATE, "wrong_state", "the method is not allowed now"},
+    {JSONRPC_TOO_LARGE, "too_large", "request or result over the limit; use limit and cursor"},
+    {JSONRPC_BAD_CURSOR, "bad_cursor", "the cursor is not one of ours"},
+    {JSONRPC_NOT_FOUND, "not_found", "there is no such object"},
+    {0, NULL, NULL},
+};
+
+static const char *const role_names[JSONRPC_ROLE_COUNT] = {
+    [JSONRPC_ROLE_VIEW] = "view",     [JSONRPC_ROLE_OPERATE] = "operate",
+    [JSONRPC_ROLE_CONFIG] = "config", [JSONRPC_ROLE_ADMIN] = "admin",
+    [JSONRPC_ROLE_LEGAL] = "legal",
+};
+
+/* The reply under construction. */
+struct text {
+    char *bytes;
+    size_t size, capacity;
+};
+
+static int handle_one(const struct jsonrpc *rpc, const struct jsonrpc_caller *caller,
+                      const json_t *request, size_t *work_left, struct text *out);
+static int handle_batch(const struct jsonrpc *rpc, const struct jsonrpc_caller *caller,
+                        const json_t *requests, struct text *out);
+static bool envelope_check(struct jsonrpc_call *call, const json_t *request);
+static int method_run(struct jsonrpc_call *call, const char *name);
+static int answer_append(struct text *out, const json_t *id, int code, struct jsonrpc_call *call);
+static int failure_append(struct text *out, const json_t *id, int code,
+                          const struct jsonrpc_call *call);
+
+static int text_append(struct text *out, const char *bytes, size_t size)
+{
+    if (size > out->capacity - out->size) {
+        size_t capacity = out->capacity ? out->capacity : 256;
+        char *grown;
+
+        while (capacity - out->size < size) { /* doubles: at most 64 times */
+            capacity *= 2;
+        }
+        grown = realloc(out->bytes, capacity);
+        if (grown == NULL) {
+            return -ENOMEM;
+        }
+        out->bytes = grown;
+        out->capacity = capacity;
+    }
+    memcpy(out->bytes + out->size, bytes, size);
+    out->size += size;
+    return 0;
+}
+
+/* One failure outside any method, id null. */
+static int refusal_append(struct text *out, enum jsonrpc_code code, const char *reason,
+                          const char *message)
+{
+    struct jsonrpc_call call = {0};
+
+    return failure_append(out, NULL, jsonrpc_fail(&call, code, reason, "%s", message), &call);
+}
+
+int jsonrpc_handle(const struct jsonrpc *rpc, const struct jsonrpc_caller *caller,
+                   struct span request, struct jsonrpc_reply *ret_reply)
+{
+    size_t work_left = JSONRPC_WORK_MAX;
+    struct text out = {0};
+    json_error_t error;
+    json_t *json;
+    int err;
+
+    if (request.size > JSONRPC_REQUEST_MAX) {
+        return jsonrpc_too_large(ret_reply);
+    }
+    json = json_loadb(request.size ? (const char *)request.data : "", request.size,
+                      JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &error);
+    if (json == NULL) {
+        err = refusal_append(&out, JSONRPC_PARSE_ERROR, "parse_error", error.text);
+    } else if (json_is_array(json)) {
+        err = handle_batch(rpc, caller, json, &out);
+    } else {
+        err = handle_one(rpc, caller, json, &work_left, &out);
+    }
+    json_decref(json);
+    if (err) {
+        free(out.bytes);
+        return err;
+    }
+    *ret_reply = (struct jsonrpc_reply){out.bytes, out.size};
+    return 0;
+}
+
+void jsonrpc_reply_free(struct jsonrpc_reply *reply)
+{
+    free(reply->text);
+    *reply = (struct jsonrpc_reply){NULL, 0};
+}
+
+int jsonrpc_too_large(struct jsonrpc_reply *ret_reply)
+{
+    struct text out = {0};
+
+    if (refusal_append(&out, JSONRPC_TOO_LARGE, "request_too_large",
+                       "the request is longer than 1 MiB")) {
+        free(out.bytes);
+        return -ENOMEM;
+    }
+    *ret_reply = (struct jsonrpc_reply){out.bytes, out.size};
+    return 0;
+}
+
+int jsonrpc_fail(struct jsonrpc_call *call, enum jsonrpc_code code, const char *reason,
+                 const char *format, ...)
+{
+    va_list args;
+
+    call->reason = reason;
+    call->param[0] = '\0';
+    va_start(args, format);
+    (void)vsnprintf(call->message, sizeof(call->message), format, args);
+    va_end(args);
+    return code;
+}
+
+int jsonrpc_fail_param(struct jsonrpc_call *call, const char *param, const char *text)
+{
+    (void)jsonrpc_fail(call, JSONRPC_INVALID_PARAMS, "invalid_param", "%s", text);
+    (void)snprintf(call->param, sizeof(call->param), "%s", param);
+    return JSONRPC_INVALID_PARAMS;
+}
+
+const struct jsonrpc_method *jsonrpc_method_find(const struct jsonrpc *rpc, const char *name)
+{
+    for (const struct jsonrpc_method *const *group = rpc->groups; *group; group++) {
+        for (const struct jsonrpc_method *method = *group; method->name; method++) {
+            if (strcmp(method->name, name) == 0) {
+                return method;
+            }
+        }
+    }
+    return NULL;
+}
+
+const char *jsonrpc_role_name(enum jsonrpc_role role)
+{
+    T6_ASSERT(role < JSONRPC_ROLE_COUNT);
+    return role_names[role];
+}
+
+static int handle_batch(const struct jsonrpc *rpc, const struct jsonrpc_caller *caller,
+                        const json_t *requests, struct text *out)
+{
+    /* One budget for the whole batch: a hundred searches must not hold the control core for a
+     * hundred times the bound of one. */
+    size_t work_left = JSONRPC_WORK_MAX;
+    size_t count = json_array_size(requests);
+
+    if (count == 0) {
+        return refusal_append(out, JSONRPC_INVALID_REQUEST, "empty_batch", "the batch is empty");
+    }
+    if (count > JSONRPC_BATCH_MAX) {
+        return refusal_append(out, JSONRPC_TOO_LARGE, "batch_too_large",
+                              "more than 100 calls in one batch");
+    }
+    if (text_append(out, "[", 1)) {
+        return -ENOMEM;
+    }
+    for (size_t i = 0; i < count; i++) {
+        size_t before = out->size;
+
+        if (handle_one(rpc, caller, json_array_get(requests, i), &work_left, out) ||
+            (out->size > before && text_append(out, ",", 1))) {
+            return -ENOMEM;
+        }
+    }
+    if (out->size == 1) { /* notifications only: nothing is returned (JSON-RPC 2.0, 6) */
+        free(out->bytes);
+        *out = (struct text){0};
+        return 0;
+    }
+    out->bytes[out->size - 1] = ']';
+    return 0;
+}
+
+/* Appends the answer to one request object, nothing for a notification. */
+static int handle_one(const struct jsonrpc *rpc, const struct jsonrpc_caller *caller,
+                      const json_t *request, size_t *work_left, struct text *out)
+{
+    struct jsonrpc_call call = {.rpc = rpc, .caller = caller, .work_left = work_left};
+    const json_t *id = json_object_get(request, "id");
+    int code, err = 0;
+
+    if (!envelope_check(&call, request)) {
+        bool usable = json_is_string(id) || json_is_number(id);
+
+        return failure_append(out, usable ? id : NULL, JSONRPC_INVALID_REQUEST, &call);
+    }
+    call.params = json_object_get(request, "params");
+    code = method_run(&call, json_string_value(json_object_get(request, "method")));
+    if (id) {
+        err = answer_append(out, id, code, &call);
+    }
+    json_decref(call.result);
+    return err;
+}
+
+static bool envelope_check(struct jsonrpc_call *call, const json_t *request)
+{
+    const json_t *id = json_object_get(request, "id");
+    const json_t *params = json_object_get(request, "params");
+    const json_t *version = json_object_get(request, "jsonrpc");
+    const char *wrong = NULL;
+    size_t known;
+
+    if (!json_is_object(request)) {
+        wrong = "a request is an object";
+    } else if (!json_is_string(version) || strcmp(json_string_value(version), "2.0") != 0) {
+        wrong = "\"jsonrpc\" must be \"2.0\"";
+    } else if (!json_is_string(json_object_get(request, "method"))) {
+        wrong = "\"method\" must be a string";
+    } else if (id && !json_is_string(id) && !json_is_number(id) && !json_is_null(id)) {
+        wrong = "\"id\" must be a string, a number or null";
+    } else if (params && !json_is_object(params) && !json_is_array(params)) {
+        wrong = "\"params\" must be an object";
+    } else {
+        known = 2u + (id != NULL) + (params != NULL);
+        if (json_object_size(request) != known) {
+            wrong = "a request has jsonrpc, method, params and id, nothing else";
+        }
+    }
+    if (wrong) {
+        (void)jsonrpc_fail(call, JSONRPC_INVALID_REQUEST, "invalid_request", "%s", wrong);
+    }
+    return wrong == NULL;
+}
+
+/* Returns 0 with call->result, or the error's code. */
+static int method_run(struct jsonrpc_call *call, const char *name)
+{
+    static const struct field none[] = {{.type = FIELD_END}};
+    const struct jsonrpc_method *method = jsonrpc_method_find(call->rpc, name);
+    struct field_error error;
+    int code;
+
+    if (method == NULL) {
+        return jsonrpc_fail(call, JSONRPC_METHOD_NOT_FOUND, "method_not_found",
+                            "no method \"%.100s\"; rpc.discover lists all", name);
+    }
+    if ((call->caller->roles & 1u << method->role) == 0) {
+        return jsonrpc_fail(call, JSONRPC_UNAUTHORIZED, "role_required", "%s needs the role \"%s\"",
+                            name, jsonrpc_role_name(method->role));
+    }
+    if (json_is_array(call->params)) {
+        return jsonrpc_fail(call, JSONRPC_INVALID_PARAMS, "named_params_only",
+                            "\"params\" must be an object with named members");
+    }
+    if (field_check(method->params ? method->params : none, call->params, &error)) {
+        return jsonrpc_fail_param(call, error.pointer, error.text);
+    }
+    code = method->handler(call);
+    if (code == 0 && call->result == NULL) {
+        return jsonrpc_fail(call, JSONRPC_INTERNAL_ERROR, "no_memory", "out of memory");
+    }
+    return code;
+}
+
+static int answer_append(struct text *out, const json_t *id, int code, struct jsonrpc_call *call)
+{
+    json_t *answer;
+    char *dump;
+    size_t size;
+    int err;
+
+    if (code) {
+        return failure_append(out, id, code, call);
+    }
+    answer = json_pack("{s:s, s:O, s:O}", "jsonrpc", "2.0", "id", id, "result", call->result);
+    dump = answer ? json_dumps(answer, JSON_COMPACT) : NULL;
+    json_decref(answer);
+    if (dump == NULL) {
+        return -ENOMEM;
+    }
+    size = strlen(dump);
+    if (out->size + size > JSONRPC_REPLY_MAX) {
+        (void)jsonrpc_fail(call, JSONRPC_TOO_LARGE, "result_too_large",
+                           "the reply would be longer than 16 MiB; ask for less with limit, "
+                           "fields or smaller batches");
+        err = failure_append(out, id, JSONRPC_TOO_LARGE, call);
+    } else {
+        err = text_append(out, dump, size);
+    }
+    free(dump);
+    return err;
+}
+
+static const char *error_name(int code)
+{
+    for (const struct jsonrpc_error_row *row = jsonrpc_errors; row->name; row++) {
+        if (row->code == code) {
+            return row->name;
+        }
+    }
+    return "internal_error";
+}
+
+/* Messages may quote what the caller sent, cut at a size: not always whole UTF-8. */
+static json_t *message_json(const char *message)
+{
+    json_t *json = json_string(message);
+    char plain[JSONRPC_MESSAGE_MAX];
+    size_t size = 0;
+
+    if (json) {
+        return json;
+    }
+    for (; message[size] && size < sizeof(plain) - 1; size++) {
+        plain[size] = (unsigned char)message[size] < 0x80 ? message[size] : '?';
+    }
+    plain[size] = '\0';
+    return json_string(plain);
+}
+
+/* id NULL: unknown, told as null. */
+static int failure_append(struct text *out, const json_t *id, int code,
+                          const struct jsonrpc_call *call)
+{
+    json_t *data = json_pack("{s:s, s:s}", "reason", call->reason, "doc", error_name(code));
+    json_t *id_json = id ? json_incref((json_t *)(uintptr_t)id) : json_null();
+    json_t *answer = NULL;
+    char *dump = NULL;
+    int err = -ENOMEM;
+
+    if (data && call->param[0]) {
+        (void)json_object_set_new(data, "param", message_json(call->param));
+    }
+    answer = json_pack("{s:s, s:o, s:{s:i, s:o, s:o}}", "jsonrpc", "2.0", "id", id_json, "error",
+                       "code", code, "message", message_json(call->message), "data", data);
+    dump = answer ? json_dumps(answer, JSON_COMPACT) : NULL;
+    if (dump) {
+        err = text_append(out, dump, strlen(dump));
+    }
+    free(dump);
+    json_decref(answer);
+    return err;
+}

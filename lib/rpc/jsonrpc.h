@@ -1,0 +1,133 @@
+/* JSON-RPC 2.0 over any transport: bytes in, one call per request object, bytes out. Knows nothing
+ * of sockets and nothing of what the methods do; checks everything that can be checked from the
+ * method table before a handler runs. Parameters are named (an object), never positional.
+ *
+ * Strings with \u0000, integers beyond 64 bits and repeated member names are parse errors here;
+ * unknown members of the request object are invalid requests, so that a misspelt "params" is not
+ * silently a call without a filter.
+ *
+ * Control core only. */
+#ifndef RPC_JSONRPC_H
+#define RPC_JSONRPC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <jansson.h>
+
+#include "base/err.h"
+#include "base/wire.h"
+#include "rpc/field.h"
+
+enum {
+    JSONRPC_REQUEST_MAX = 1 << 20, /* octets of one request, batch or not */
+    JSONRPC_REPLY_MAX = 16 << 20,  /* octets of one reply, batch or not */
+    JSONRPC_BATCH_MAX = 100,
+    JSONRPC_WORK_MAX = 200000, /* rows the calls of one request may look at together */
+    JSONRPC_MESSAGE_MAX = 256,
+};
+
+/* Who may call a method. A caller holds any set of them, as bits 1 << role. */
+enum jsonrpc_role {
+    JSONRPC_ROLE_VIEW,    /* read */
+    JSONRPC_ROLE_OPERATE, /* change leases and failover */
+    JSONRPC_ROLE_CONFIG,  /* change the configuration */
+    JSONRPC_ROLE_ADMIN,   /* stop the server, see secrets */
+    JSONRPC_ROLE_LEGAL,   /* history, personal data */
+    JSONRPC_ROLE_COUNT
+};
+
+#define JSONRPC_ROLES_VIEW (1u << JSONRPC_ROLE_VIEW)
+#define JSONRPC_ROLES_ALL  ((1u << JSONRPC_ROLE_COUNT) - 1)
+
+/* Error codes: the standard ones, the transport's and process's (-32000..-32099), the domain's
+ * (positive). Names and texts in jsonrpc.c. */
+enum jsonrpc_code {
+    JSONRPC_PARSE_ERROR = -32700,
+    JSONRPC_INVALID_REQUEST = -32600,
+    JSONRPC_METHOD_NOT_FOUND = -32601,
+    JSONRPC_INVALID_PARAMS = -32602,
+    JSONRPC_INTERNAL_ERROR = -32603,
+    JSONRPC_UNAUTHORIZED = -32001,
+    JSONRPC_WRONG_STATE = -32004,
+    JSONRPC_TOO_LARGE = -32005,
+    JSONRPC_BAD_CURSOR = -32006,
+    JSONRPC_NOT_FOUND = 1001,
+};
+
+struct jsonrpc_error_row {
+    int code;
+    const char *name, *text;
+};
+
+/* Ends with a row whose name is NULL. */
+extern const struct jsonrpc_error_row jsonrpc_errors[];
+
+struct jsonrpc_call;
+
+/* Runs one call. params have passed field_check. Returns 0 with call->result set (new reference),
+ * or what jsonrpc_fail returned. */
+typedef int jsonrpc_handler_fn(struct jsonrpc_call *call);
+
+struct jsonrpc_method {
+    const char *name; /* object.verb; NULL ends a table */
+    enum jsonrpc_role role;
+    bool mutates;               /* changes something outside the call */
+    const struct field *params; /* NULL: none */
+    jsonrpc_handler_fn *handler;
+    const char *summary; /* one sentence */
+    const char *result;  /* what comes back, one line */
+};
+
+/* One interface: its methods and what the handlers work on. Borrowed by every call. */
+struct jsonrpc {
+    const struct jsonrpc_method *const *groups; /* tables, ended by NULL */
+    const char *title, *version;                /* for rpc.discover */
+    void *ctx;                                  /* the handlers' */
+};
+
+struct jsonrpc_caller {
+    unsigned roles; /* bits 1 << enum jsonrpc_role */
+};
+
+struct jsonrpc_call {
+    const struct jsonrpc *rpc;
+    const struct jsonrpc_caller *caller;
+    const json_t *params; /* object, or NULL when the request had none */
+    size_t *work_left;    /* rows this request may still look at; the handler takes from it */
+    json_t *result;       /* set by the handler on success */
+
+    /* Set by jsonrpc_fail. */
+    const char *reason; /* one word for programs */
+    char message[JSONRPC_MESSAGE_MAX];
+    char param[FIELD_POINTER_MAX]; /* the parameter at fault as JSON pointer, "" = none */
+};
+
+struct jsonrpc_reply {
+    char *text; /* not terminated by a newline; NULL: nothing to say (notifications) */
+    size_t size;
+};
+
+/* Handles one request of any bytes. 0, or -ENOMEM when not even an error could be built. */
+int jsonrpc_handle(const struct jsonrpc *rpc, const struct jsonrpc_caller *caller,
+                   struct span request, struct jsonrpc_reply *ret_reply) MUST_CHECK;
+void jsonrpc_reply_free(struct jsonrpc_reply *reply);
+
+/* The reply for a request that was longer than JSONRPC_REQUEST_MAX and is not worth reading. */
+int jsonrpc_too_large(struct jsonrpc_reply *ret_reply) MUST_CHECK;
+
+/* For handlers: fills in the failure and returns code. */
+int jsonrpc_fail(struct jsonrpc_call *call, enum jsonrpc_code code, const char *reason,
+                 const char *format, ...) __attribute__((format(printf, 4, 5)));
+/* The same for one parameter (a JSON pointer such as "/cursor"), JSONRPC_INVALID_PARAMS. */
+int jsonrpc_fail_param(struct jsonrpc_call *call, const char *param, const char *text);
+
+/* The method of that name, or NULL. */
+const struct jsonrpc_method *jsonrpc_method_find(const struct jsonrpc *rpc, const char *name);
+
+const char *jsonrpc_role_name(enum jsonrpc_role role);
+
+/* Handler of rpc.discover: the OpenRPC document of call->rpc (openrpc.c). */
+jsonrpc_handler_fn jsonrpc_discover;
+
+#endif
