@@ -105,9 +105,9 @@ enum lease_info_tag {
     LEASE_INFO_TAG_COUNT,
 };
 
-/* Appends one item; data longer than 255 octets or an info longer than LEASE_INFO_SIZE_MAX is left
- * out (it is advice for operators and relays, never needed to serve the client): returns false
- * then. */
+/* Appends one item; data longer than 255 octets or one that does not fit out's room (give it at
+ * most LEASE_INFO_SIZE_MAX) is left out (it is advice for operators and relays, never needed to
+ * serve the client): returns false then, and out stays good for shorter items. */
 bool lease_info_add(struct wire_out *out, enum lease_info_tag tag, struct span data);
 
 /* The item's data, size 0 when absent. */
@@ -122,6 +122,23 @@ const char *binding_status_name(unsigned status);
 /* Same client in the sense of protocol facts F.17: DUID, IA type and IAID. */
 bool lease_same_client(const struct lease *a, const struct lease *b);
 
+/* The time at which a lifetime beginning at now ends; 0 (no timeout) for an infinite one. */
+static inline sec_t lease_expiry(sec_t now, uint32_t lifetime_s)
+{
+    sec_t end = now + lifetime_s;
+
+    if (lifetime_s == LIFETIME_INFINITE) {
+        return 0;
+    }
+    return end == 0 ? 1 : end; /* 0 says something else; a second late is harmless */
+}
+
+/* True when the current status has an end and it has come. */
+static inline bool lease_is_over(const struct lease *lease, sec_t now)
+{
+    return lease->times.expires_s != 0 && !sec_after(lease->times.expires_s, now);
+}
+
 /* True while no other client may have the resource: ACTIVE and not expired at now, ABANDONED and
  * resting, EXPIRED/RELEASED/RESET waiting for the partner. */
 bool lease_is_held(const struct lease *lease, sec_t now);
@@ -131,7 +148,9 @@ bool lease_is_held(const struct lease *lease, sec_t now);
 uint32_t lease_valid_lifetime(uint32_t desired_s, sec_t acked_partner_lifetime_s, uint32_t mclt_s,
                               sec_t now);
 
-/* True if binding status may go from one to the other (protocol facts B.2). */
+/* True if binding status may go from one to the other: RFC 8156 7.2 Figure 2, staying included
+ * (times change without the status), the transient PENDING-FREE passed through at once, and the
+ * short ways a server without a partner takes (ACTIVE or ABANDONED to FREE). */
 bool binding_transition_legal(enum binding_status from, enum binding_status to);
 
 #endif

@@ -30,6 +30,10 @@ struct pool {
 /* True when the resource lies in the pool as one unit of it, excluded blocks apart. */
 bool pool_contains(const struct pool *pool, const struct resource *resource);
 
+/* True when the resource may be given to a client that asks for it: pool_contains, and no reserved
+ * interface identifier (see pool_candidate). */
+bool pool_may_give(const struct pool *pool, const struct resource *resource);
+
 /* Number of units, saturating at UINT64_MAX. Excluded ones count. */
 uint64_t pool_unit_count(const struct pool *pool);
 
