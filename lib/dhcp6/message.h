@@ -25,9 +25,13 @@ enum dhcp6_type {
 };
 
 enum {
-    DHCP6_IAS_MAX = 16,    /* IA_NA and IA_PD in one message */
-    DHCP6_LEASES_MAX = 32, /* leases of all IAs together */
-    DHCP6_RELAYS_MAX = 9,  /* HOP_COUNT_LIMIT 8: at most 9 levels reach a server (facts D.1) */
+    DHCP6_IAS_MAX = 16,       /* IA_NA and IA_PD in one message */
+    DHCP6_LEASES_MAX = 32,    /* leases of all IAs together */
+    DHCP6_HOP_COUNT_MAX = 8,  /* HOP_COUNT_LIMIT (RFC 9915 7.6) */
+    DHCP6_RELAYS_MAX = 9,     /* so at most 9 levels reach a server */
+    DHCP6_OPTIONS_MAX = 512,  /* options of all levels together that we look at */
+    DHCP6_ORO_CODES_MAX = 64, /* codes of an ORO that we look at */
+    DHCP6_VENDORS_MAX = 4,    /* enterprise numbers of a client that we remember */
     DHCP6_CLIENT_PORT = 546,
     DHCP6_SERVER_PORT = 547,
 };
@@ -55,20 +59,24 @@ struct dhcp6_relay {
     struct span echo_request; /* option 43 */
     bool has_relay_port;      /* option 135 */
     uint16_t relay_port;      /* its downstream port */
+    struct span rsoo;         /* option 66, contents */
     struct span options;      /* all options of this level, for Echo Request */
 };
 
 struct dhcp6_message {
     uint8_t type;
     uint8_t xid[3];
-    struct span client_id; /* size 0 = absent; a malformed one is a drop where one is needed */
+    struct span client_id; /* size 0 = absent, else 3..130 octets; a malformed one is a drop: an
+                              answer could neither carry it nor leave it out (RFC 9915 16.10) */
     struct span server_id; /* data NULL = absent */
     bool rapid_commit, reconf_accept;
     struct span oro; /* option 6, even size */
     bool oro_present;
     struct span fqdn;                                  /* option 39 */
     struct span vendor_class, user_class, vendor_opts; /* first instances, whole option data */
-    uint16_t elapsed_cs;                               /* 1/100 s */
+    uint8_t vendor_count;                              /* enterprises of all Vendor Class options */
+    uint32_t vendors[DHCP6_VENDORS_MAX];
+    uint16_t elapsed_cs; /* 1/100 s */
     uint8_t ia_count, lease_count, relay_count;
     struct dhcp6_ia ias[DHCP6_IAS_MAX];
     struct dhcp6_lease leases[DHCP6_LEASES_MAX];
@@ -76,20 +84,25 @@ struct dhcp6_message {
     struct policy_subject subject;
 };
 
-/* Parses a UDP payload. 0, or -EBADMSG with the counter that says why. IA_TA, Server Unicast and
- * unknown options are skipped (RFC 9915). On 0 every field is set; spans borrow from payload. */
+/* Parses a UDP payload. 0, or -EBADMSG with the counter that says why; ret_message is undefined
+ * then. IA_TA, Server Unicast, unknown options and known ones in a wrong place are skipped (RFC
+ * 9915 16); a known option in its place with an impossible size condemns the message. Of singletons
+ * that repeat the first counts, but two identifiers are malformed. On 0 every field is set except
+ * array elements beyond their count, which are undefined; spans borrow from payload. The subject's
+ * link_layer stays empty for direct clients: the caller knows the frame. */
 int dhcp6_message_parse(struct span payload, struct dhcp6_message *ret_message,
                         enum counter *ret_drop) MUST_CHECK;
 
-/* True when the client's ORO names the code. */
+/* True when the client's ORO names the code (among its first DHCP6_ORO_CODES_MAX). */
 bool dhcp6_oro_has(const struct dhcp6_message *message, uint16_t code);
 
 /* The link-address that selects the link: the one nearest the client that is not zero (RFC
  * 9915 13.1); zero when there is none. */
 struct ip6 dhcp6_link_address(const struct dhcp6_message *message);
 
-/* Encodes what is worth remembering of the message and its relays as lease info (lease/lease.h).
- * relay_source: IPv6 source of the datagram. Returns the size written. */
+/* Encodes what is worth remembering of the message and its relays as lease info (lease/lease.h), in
+ * tag order, so that unchanged facts give unchanged bytes. relay_source: IPv6 source of the
+ * datagram, for direct clients their own address. Returns the size written. */
 size_t dhcp6_lease_info(const struct dhcp6_message *message, struct ip6 relay_source, uint8_t *buf,
                         size_t buf_size);
 

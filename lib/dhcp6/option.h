@@ -1,9 +1,11 @@
-/* Option codes and one table row per option: name, data format, where it may stand, whether a
- * client may ask for it in its ORO. RFC 9915 21 and the RFCs named in option.c. Any thread. */
+/* Option codes and one table row per option: name, data format (which fixes the sizes that can be
+ * right), where it may stand, whether a client may ask for it in its ORO. RFC 9915 21 and the RFCs
+ * named in option.c. Any thread. */
 #ifndef DHCP6_OPTION_H
 #define DHCP6_OPTION_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum dhcp6_option_code {
@@ -39,14 +41,22 @@ enum dhcp6_option_code {
     OPTION_RELAY_ID = 53,
     OPTION_NTP_SERVER = 56,
     OPTION_AFTR_NAME = 64,
+    OPTION_ERP_LOCAL_DOMAIN_NAME = 65,
     OPTION_RSOO = 66,
     OPTION_PD_EXCLUDE = 67,
     OPTION_CLIENT_LINKLAYER_ADDR = 79,
     OPTION_SOL_MAX_RT = 82,
     OPTION_INF_MAX_RT = 83,
+    OPTION_S46_CONT_MAPE = 94,
+    OPTION_S46_CONT_MAPT = 95,
+    OPTION_S46_CONT_LW = 96,
     OPTION_CAPTIVE_PORTAL = 103,
     OPTION_RELAY_PORT = 135,
     OPTION_V6_DNR = 144,
+};
+
+enum {
+    OPTION_CODES_MAX = 192, /* every code of the table is below */
 };
 
 enum dhcp6_status {
@@ -57,5 +67,61 @@ enum dhcp6_status {
     STATUS_NOT_ON_LINK = 4,
     STATUS_NO_PREFIX_AVAIL = 6,
 };
+
+enum dhcp6_option_format {
+    FORMAT_EMPTY,
+    FORMAT_U8,
+    FORMAT_U16,
+    FORMAT_U32,
+    FORMAT_OPAQUE,        /* any octets, none too */
+    FORMAT_OPAQUE_SOME,   /* at least one octet */
+    FORMAT_TEXT,          /* UTF-8, no NUL */
+    FORMAT_DUID,          /* 3..130 octets (RFC 9915 11.1) */
+    FORMAT_CODES,         /* option codes, 2 octets each */
+    FORMAT_ADDRESSES,     /* IPv6 addresses, 16 octets each */
+    FORMAT_NAMES,         /* DNS names in wire form */
+    FORMAT_OPTIONS,       /* a sequence of options */
+    FORMAT_MESSAGE,       /* a DHCPv6 message */
+    FORMAT_IA,            /* IAID 4, T1 4, T2 4, options */
+    FORMAT_IA_TA,         /* IAID 4, options */
+    FORMAT_IAADDR,        /* address 16, preferred 4, valid 4, options */
+    FORMAT_IAPREFIX,      /* preferred 4, valid 4, length 1, prefix 16, options */
+    FORMAT_AUTH,          /* protocol, algorithm, RDM 1 each, replay 8, information */
+    FORMAT_STATUS,        /* code 2, text */
+    FORMAT_CLASSES,       /* one or more: size 2, octets */
+    FORMAT_VENDOR,        /* enterprise number 4, vendor's data */
+    FORMAT_VENDOR_OPAQUE, /* enterprise number 4, at least one octet */
+    FORMAT_FQDN,          /* flags 1, DNS name, possibly partial */
+    FORMAT_PD_EXCLUDE,    /* prefix length 1, subnet ID 1..16 (RFC 6603 4.2) */
+    FORMAT_LINK_LAYER,    /* hardware type 2, address */
+    FORMAT_DNR,           /* priority 2, name size 2, name, addresses and SvcParams */
+    FORMAT_COUNT,
+};
+
+/* Where an option may stand, bits. */
+enum {
+    OPTION_FROM_CLIENT = 1, /* top level of a client's message */
+    OPTION_FROM_RELAY = 2,  /* a RELAY-FORW */
+    OPTION_FROM_SERVER = 4, /* top level of an ADVERTISE or REPLY */
+    OPTION_IN_IA_NA = 8,
+    OPTION_IN_IA_PD = 16,
+    OPTION_IN_IAADDR = 32,
+    OPTION_IN_IAPREFIX = 64,
+};
+
+struct dhcp6_option_row {
+    const char *name;      /* as registered, without OPTION_ */
+    uint8_t format;        /* enum dhcp6_option_format */
+    uint8_t where;         /* bits above */
+    bool requestable;      /* may be named in an ORO (RFC 9915 21.7) */
+    bool repeats;          /* more than one instance is legal in one place (RFC 9915 21) */
+    bool relay_may_supply; /* RSOO-enabled (RFC 6422 4) */
+};
+
+/* The row of a code, NULL for codes we know nothing of. */
+const struct dhcp6_option_row *dhcp6_option_row(uint16_t code);
+
+/* True when data of this size can be right for the row's format. */
+bool dhcp6_option_size_valid(const struct dhcp6_option_row *row, size_t size);
 
 #endif
