@@ -1,0 +1,142 @@
+#include "server/apply.h"
+
+#include <stdlib.h>
+
+#include "store/claim.h"
+
+enum { CLAIMS_MAX = 4096 }; /* prefix pools in one run of the server */
+
+struct claims_row {
+    struct ip6_range range;
+    uint8_t delegated_length;
+    struct claim *claim;
+};
+
+struct claims {
+    unsigned count;
+    struct claims_row rows[CLAIMS_MAX];
+};
+
+int claims_new(struct claims **ret_claims)
+{
+    *ret_claims = calloc(1, sizeof(**ret_claims));
+    return *ret_claims ? 0 : -ENOMEM;
+}
+
+void claims_free(struct claims *claims)
+{
+    for (unsigned i = 0; claims && i < claims->count; i++) {
+        claim_free(claims->rows[i].claim);
+    }
+    free(claims);
+}
+
+/* Excluded blocks are nobody's to give. */
+static void excludes_take(const struct pool *pool, struct claim *claim)
+{
+    for (unsigned i = 0; i < pool->exclude_count; i++) {
+        struct resource first = {pool->excludes[i].first, pool->delegated_length, pool->type};
+        struct resource last = {ip6_prefix(pool->excludes[i].last, pool->delegated_length),
+                                pool->delegated_length, pool->type};
+        uint64_t from = pool_range_index(pool, &first), to = pool_range_index(pool, &last);
+
+        for (uint64_t unit = from; unit <= to; unit++) {
+            (void)claim_take(claim, (uint32_t)unit);
+        }
+    }
+}
+
+/* The pool's bitmap: the one it had, or a new one with *ret_new set. */
+static int claim_of(struct claims *claims, const struct pool *pool, struct claim **ret_claim,
+                    bool *ret_new)
+{
+    struct claims_row *row;
+    int r;
+
+    for (unsigned i = 0; i < claims->count; i++) {
+        row = &claims->rows[i];
+        if (ip6_equal(row->range.first, pool->range.first) &&
+            ip6_equal(row->range.last, pool->range.last) &&
+            row->delegated_length == pool->delegated_length) {
+            *ret_claim = row->claim;
+            *ret_new = false;
+            return 0;
+        }
+    }
+    if (claims->count == CLAIMS_MAX) {
+        return -ENOSPC;
+    }
+    row = &claims->rows[claims->count];
+    r = claim_new((uint32_t)pool_unit_count(pool), true, &row->claim);
+    if (r) {
+        return r;
+    }
+    row->range = pool->range;
+    row->delegated_length = pool->delegated_length;
+    claims->count++;
+    excludes_take(pool, row->claim);
+    *ret_claim = row->claim;
+    *ret_new = true;
+    return 0;
+}
+
+/* Takes the bits of all prefixes that are not free, in pools whose bitmap is new. */
+static void claims_take_held(struct server *server, const struct policy *policy, const bool *is_new)
+{
+    uint32_t slots = store_slot_max(server->store);
+    struct lease_found found;
+
+    for (uint32_t slot = 0; slot < slots; slot++) {
+        int pool;
+
+        if (!store_read(server->store, slot, &found) ||
+            found.lease.resource.type != LEASE_TYPE_PD || found.lease.status == BINDING_FREE) {
+            continue;
+        }
+        pool = policy_pool_find(policy, &found.lease.resource);
+        if (pool >= 0 && is_new[pool]) {
+            (void)claim_take(policy->pools[pool].claim,
+                             (uint32_t)pool_unit_index(&policy->pools[pool].pool,
+                                                       &found.lease.resource));
+        }
+    }
+}
+
+static int claims_attach(struct server *server, struct policy *policy)
+{
+    bool any_new = false;
+    bool *is_new = calloc(policy->pool_count + 1, sizeof(*is_new));
+    int r = is_new ? 0 : -ENOMEM;
+
+    for (unsigned i = 0; r == 0 && i < policy->pool_count; i++) {
+        if (policy->pools[i].pool.type == LEASE_TYPE_PD) {
+            r = claim_of(server->claims, &policy->pools[i].pool, &policy->pools[i].claim,
+                         &is_new[i]);
+            any_new |= is_new[i];
+        }
+    }
+    if (r == 0 && any_new) {
+        claims_take_held(server, policy, is_new);
+    }
+    free(is_new);
+    return r;
+}
+
+int server_apply(struct server *server, const struct config *config, struct policy **ret_old)
+{
+    struct policy *old = atomic_load(&server->policy), *next;
+    int r = policy_new(config, &server->identity, old ? old->revision + 1 : 1, &next);
+
+    if (r) {
+        return r;
+    }
+    r = claims_attach(server, next);
+    if (r) {
+        policy_free(next);
+        return r;
+    }
+    server->config = config;
+    atomic_store_explicit(&server->policy, next, memory_order_release);
+    *ret_old = old;
+    return 0;
+}

@@ -1,0 +1,112 @@
+#include "server/control.h"
+
+enum { HORIZON_RENEWALS = 4 }; /* the horizon is moved that many times within its length */
+
+void control_init(struct control *control, struct server *server)
+{
+    *control = (struct control){.server = server, .sweep = {.server = server}};
+}
+
+/* Writes a four-octet meta record; false when the ring is full. */
+static bool meta_publish(struct server *server, uint32_t key, uint32_t value,
+                         uint64_t *ret_position)
+{
+    struct change_ring *ring = server_control_ring(server);
+    uint8_t bytes[4];
+
+    if (!change_ring_has_room(ring, 1)) {
+        return false;
+    }
+    wire_set_u32(bytes, value);
+    *ret_position = change_ring_publish(
+        ring, CHANGE_SLOT_NONE,
+        record_meta_encode(key, (struct span){bytes, sizeof(bytes)}, change_ring_room(ring)));
+    return true;
+}
+
+/* Keeps the operating horizon ahead of now, as far as the disk follows (design 2). */
+static void horizon_turn(struct control *control, sec_t now)
+{
+    struct server *server = control->server;
+    uint32_t length_s = server->config->horizon_s;
+    sec_t until = atomic_load_explicit(&server->operating_until_s, memory_order_relaxed);
+    uint64_t position;
+
+    if (control->horizon_pending_s) {
+        if (change_ring_durable(server_control_ring(server)) < control->horizon_position) {
+            return;
+        }
+        atomic_store_explicit(&server->operating_until_s, control->horizon_pending_s,
+                              memory_order_release);
+        control->horizon_pending_s = 0;
+        return;
+    }
+    if (sec_until(until, now) > length_s - length_s / HORIZON_RENEWALS) {
+        return;
+    }
+    if (!control->clean_stop_cleared) {
+        control->clean_stop_cleared = meta_publish(server, META_CLEAN_STOP, 0, &position);
+    }
+    if (meta_publish(server, META_HORIZON, now + length_s, &control->horizon_position)) {
+        control->horizon_pending_s = now + length_s;
+    }
+}
+
+static void alarm_set(struct server *server, enum server_alarm alarm, bool raised)
+{
+    uint32_t alarms = atomic_load_explicit(&server->alarms, memory_order_relaxed);
+
+    alarms = raised ? alarms | alarm : alarms & ~(uint32_t)alarm;
+    atomic_store_explicit(&server->alarms, alarms, memory_order_relaxed);
+}
+
+static void alarms_turn(struct control *control, sec_t now)
+{
+    struct server *server = control->server;
+    sec_t until = atomic_load_explicit(&server->operating_until_s, memory_order_relaxed);
+    struct journal_stats journal;
+    struct store_stats store;
+    bool down = false;
+
+    journal_stats_get(server->journal, &journal);
+    store_stats_get(server->store, &store);
+    for (unsigned i = 0; i < server->port_count; i++) {
+        down |= !atomic_load_explicit(&server->ports[i].link_up, memory_order_relaxed);
+    }
+    alarm_set(server, ALARM_STORAGE, journal.last_error != 0);
+    alarm_set(server, ALARM_STORE_FULL, store.slots_used >= store.leases_max);
+    alarm_set(server, ALARM_LINK_DOWN, down);
+    alarm_set(server, ALARM_HORIZON, until != 0 && sec_after(now, until));
+    alarm_set(server, ALARM_CLOCK,
+              !atomic_load_explicit(&server->clock_trusted, memory_order_relaxed));
+}
+
+bool control_turn(struct control *control, sec_t now)
+{
+    struct server *server = control->server;
+    unsigned swept;
+
+    if (!atomic_load_explicit(&server->clock_trusted, memory_order_relaxed) &&
+        control_clock_check(server, now)) {
+        atomic_store(&server->clock_trusted, true);
+    }
+    horizon_turn(control, now);
+    swept = sweep_turn(&control->sweep, now);
+    alarms_turn(control, now);
+    return swept != 0;
+}
+
+void control_stop_mark(struct control *control, sec_t now)
+{
+    uint64_t position;
+
+    (void)meta_publish(control->server, META_CLEAN_STOP, now, &position);
+}
+
+bool control_clock_check(const struct server *server, sec_t now)
+{
+    sec_t last_s = server->disk_clean_stop_s ? server->disk_clean_stop_s
+                                             : server->disk_horizon_s - server->config->horizon_s;
+
+    return server->disk_horizon_s == 0 || !sec_after(last_s, now);
+}

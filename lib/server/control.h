@@ -1,0 +1,29 @@
+/* The control core's bounded turn: operating horizon, expiry, reclamation, alarms. One thread, QSBR
+ * registered; it is online during a turn and the caller keeps it offline otherwise. */
+#ifndef SERVER_CONTROL_H
+#define SERVER_CONTROL_H
+
+#include "server/sweep.h"
+
+struct control {
+    struct server *server;
+    struct sweep sweep;
+    sec_t horizon_pending_s;   /* on its way to the disk; 0 = none */
+    uint64_t horizon_position; /* in the control core's ring */
+    bool was_silent;
+    bool clean_stop_cleared;
+};
+
+void control_init(struct control *control, struct server *server);
+
+/* One turn. Returns true when there is more to do at once. */
+bool control_turn(struct control *control, sec_t now);
+
+/* Puts the mark of a clean stop into the log, as the last record; the caller then drains the journal. */
+void control_stop_mark(struct control *control, sec_t now);
+
+/* Boot, after replay: compares now with what the disk last said. False: the clock is behind it, nothing
+ * may expire or be reused until it has caught up (design invariant 10). */
+bool control_clock_check(const struct server *server, sec_t now);
+
+#endif

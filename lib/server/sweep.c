@@ -1,0 +1,148 @@
+#include "server/sweep.h"
+
+enum { SWEEP_BATCH = 64, PRESSURE_SCAN = 4096 };
+
+/* What becomes of a lease whose status has run out. */
+static bool sweep_frees(const struct lease *lease, sec_t now)
+{
+    switch ((enum binding_status)lease->status) {
+    case BINDING_ACTIVE:
+    case BINDING_ABANDONED:
+        return sec_after(now, lease->times.expires_s);
+    case BINDING_EXPIRED:
+    case BINDING_RELEASED:
+    case BINDING_RESET:
+    case BINDING_PENDING_FREE:
+        return true; /* nobody else has to agree */
+    case BINDING_FREE:
+    case BINDING_FREE_BACKUP:
+    case BINDING_STATUS_COUNT:
+        return false;
+    }
+    return false;
+}
+
+/* Makes one run-out lease free; its client stays on record until it is forgotten. */
+static int lease_free(struct sweep *sweep, const struct policy *policy,
+                      const struct lease_found *found, sec_t now)
+{
+    struct server *server = sweep->server;
+    struct lease next = found->lease;
+    struct server_change change = {found, &next, policy_pool_find(policy, &next.resource)};
+    bool expired = found->lease.status == BINDING_ACTIVE;
+    uint64_t position;
+    int r;
+
+    next.status = BINDING_FREE;
+    next.times.start_s = now;
+    next.times.expires_s = 0;
+    next.times.horizon_s = 0;
+    r = server_commit(server, policy, server->worker_count, &change, &position);
+    if (r == 0) {
+        counter_inc(&server->control_counters,
+                    expired ? COUNTER_lease_expired : COUNTER_lease_freed);
+    }
+    return r;
+}
+
+static int lease_forget(struct sweep *sweep, const struct lease_found *found)
+{
+    struct server *server = sweep->server;
+    struct change_ring *ring = server_control_ring(server);
+    int r = store_forget(server->store, server->worker_count, found);
+
+    if (r == 0) {
+        uint8_t *buf = change_ring_room(ring);
+
+        (void)change_ring_publish(ring, CHANGE_SLOT_NONE,
+                                  record_forget_encode(&found->lease.resource,
+                                                       found->lease.version, buf));
+        counter_inc(&server->control_counters, COUNTER_lease_forgotten);
+    }
+    return r;
+}
+
+/* When the wheel shall look at the lease again. */
+static sec_t lease_due_s(const struct sweep *sweep, const struct lease *lease)
+{
+    return lease->status == BINDING_FREE ? lease->times.start_s + sweep->server->config->remember_s
+                                         : lease->times.expires_s + 1;
+}
+
+/* One slot whose time came: free it, forget it, or wait on. */
+static void slot_sweep(struct sweep *sweep, const struct policy *policy, uint32_t slot, sec_t now)
+{
+    struct lease_found found;
+    int r = 0;
+
+    if (!store_read(sweep->server->store, slot, &found)) {
+        return; /* replaced: its successor is on the wheel by itself */
+    }
+    if (sweep_frees(&found.lease, now)) {
+        r = lease_free(sweep, policy, &found, now);
+    } else if (found.lease.status == BINDING_FREE &&
+               !sec_after(lease_due_s(sweep, &found.lease), now)) {
+        r = lease_forget(sweep, &found);
+        if (r == 0) {
+            return;
+        }
+    }
+    if (r || !store_read(sweep->server->store, slot, &found)) {
+        expiry_arm(sweep->server->expiry, slot, now + 1); /* lost a race: look again soon */
+        return;
+    }
+    expiry_arm(sweep->server->expiry, slot, lease_due_s(sweep, &found.lease));
+}
+
+/* With nearly no slot left, former clients are forgotten early. */
+static void pressure_relieve(struct sweep *sweep)
+{
+    struct server *server = sweep->server;
+    struct change_ring *ring = server_control_ring(server);
+    uint32_t slots = store_slot_max(server->store);
+    struct store_stats stats;
+    struct lease_found found;
+
+    store_stats_get(server->store, &stats);
+    if (stats.slots_used < stats.leases_max - stats.leases_max / 32 || slots == 0) {
+        return;
+    }
+    for (unsigned i = 0; i < PRESSURE_SCAN && change_ring_has_room(ring, 1); i++) {
+        sweep->hand = sweep->hand + 1 < slots ? sweep->hand + 1 : 0;
+        if (store_read(server->store, sweep->hand, &found) && found.lease.status == BINDING_FREE) {
+            (void)lease_forget(sweep, &found);
+        }
+    }
+}
+
+unsigned sweep_turn(struct sweep *sweep, sec_t now)
+{
+    struct server *server = sweep->server;
+    const struct policy *policy = server_policy(server);
+    uint32_t slots[SWEEP_BATCH];
+    size_t count;
+
+    if (!policy || !atomic_load_explicit(&server->clock_trusted, memory_order_relaxed) ||
+        !change_ring_has_room(server_control_ring(server), SWEEP_BATCH)) {
+        return 0;
+    }
+    count = expiry_due(server->expiry, now, slots, SWEEP_BATCH);
+    for (size_t i = 0; i < count; i++) {
+        slot_sweep(sweep, policy, slots[i], now);
+    }
+    pressure_relieve(sweep);
+    return (unsigned)count;
+}
+
+void sweep_arm_all(struct server *server)
+{
+    struct sweep sweep = {.server = server};
+    uint32_t slots = store_slot_max(server->store);
+    struct lease_found found;
+
+    for (uint32_t slot = 0; slot < slots; slot++) {
+        if (store_read(server->store, slot, &found)) {
+            expiry_arm(server->expiry, slot, lease_due_s(&sweep, &found.lease));
+        }
+    }
+}

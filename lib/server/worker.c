@@ -1,0 +1,540 @@
+#include "server/worker.h"
+
+#include <stdlib.h>
+
+#include "dhcp6/encode.h"
+#include "net/ndp.h"
+#include "store/claim.h"
+
+enum {
+    RACES_MAX = 8,            /* decisions for one message before it is dropped */
+    PARKED_PER_TURN_MAX = 256,
+    MLD_INTERVAL_MS = 120000, /* RFC 3810 9.2 asks for at least 125 s robustness */
+};
+
+static const enum counter rx_counter[] = {
+    [DHCP6_SOLICIT] = COUNTER_rx_solicit,
+    [DHCP6_REQUEST] = COUNTER_rx_request,
+    [DHCP6_CONFIRM] = COUNTER_rx_confirm,
+    [DHCP6_RENEW] = COUNTER_rx_renew,
+    [DHCP6_REBIND] = COUNTER_rx_rebind,
+    [DHCP6_RELEASE] = COUNTER_rx_release,
+    [DHCP6_DECLINE] = COUNTER_rx_decline,
+    [DHCP6_INFORMATION_REQUEST] = COUNTER_rx_information_request,
+};
+
+int worker_init(struct worker *worker, struct server *server, unsigned index)
+{
+    int r = park_init(&worker->park, SERVER_PARK_CAPACITY);
+
+    if (r) {
+        return r;
+    }
+    worker->index = index;
+    worker->server = server;
+    worker->ring = &server->rings[index];
+    worker->works = calloc(PACKET_BURST, sizeof(*worker->works));
+    worker->inbox = aligned_alloc(CACHE_LINE, server->worker_count * sizeof(*worker->inbox));
+    if (!worker->works || !worker->inbox) {
+        worker_done(worker);
+        return -ENOMEM;
+    }
+    memset(worker->inbox, 0, server->worker_count * sizeof(*worker->inbox));
+    return 0;
+}
+
+void worker_done(struct worker *worker)
+{
+    park_done(&worker->park);
+    free(worker->works);
+    free(worker->inbox);
+    worker->works = NULL;
+    worker->inbox = NULL;
+}
+
+/* Gives up a packet for a counted reason. */
+static void packet_drop(struct worker *worker, struct packet *packet, enum counter reason)
+{
+    counter_inc(&worker->counters, reason);
+    worker->io.drop(worker->io.ctx, packet);
+}
+
+static void tx_flush(struct worker *worker, unsigned port)
+{
+    unsigned count = worker->tx_count[port];
+    unsigned sent;
+
+    if (count == 0) {
+        return;
+    }
+    sent = worker->io.tx(worker->io.ctx, port, worker->tx[port], count);
+    counter_add(&worker->counters, COUNTER_tx_frames, sent);
+    counter_add(&worker->counters, COUNTER_drop_tx, count - sent);
+    worker->tx_count[port] = 0;
+}
+
+static void tx_gather(struct worker *worker, const struct packet *packet)
+{
+    unsigned port = packet->port;
+
+    worker->tx[port][worker->tx_count[port]++] = *packet;
+    if (worker->tx_count[port] == 2 * PACKET_BURST) {
+        tx_flush(worker, port);
+    }
+}
+
+/* Sends the replies whose records are on the disk by now. */
+static unsigned parked_release(struct worker *worker)
+{
+    uint64_t durable = change_ring_durable(worker->ring);
+    struct parked parked;
+    unsigned count = 0;
+
+    while (count < PARKED_PER_TURN_MAX && park_pop(&worker->park, durable, &parked)) {
+        count++;
+        if (worker->now_ms - parked.since_ms > PARK_AGE_MAX_MS) {
+            packet_drop(worker, &parked.packet, COUNTER_drop_park_late);
+            continue;
+        }
+        tx_gather(worker, &parked.packet);
+    }
+    return count;
+}
+
+/* Neighbour discovery and echo: answered on the spot, no lease involved. */
+static void icmp6_answer(struct worker *worker, struct work *work)
+{
+    struct packet *packet = &work->packet;
+    const struct frame_port *port = &worker->server->ports[packet->port].frame;
+    enum counter counter = COUNTER_drop_icmp6_other;
+    size_t size = ndp_answer(port, &work->frame, packet->room, packet->room_size, &counter);
+
+    if (size == 0) {
+        packet_drop(worker, packet, counter);
+        return;
+    }
+    counter_inc(&worker->counters, counter);
+    packet->data = packet->room;
+    packet->size = (uint32_t)size;
+    packet->room = NULL;
+    tx_gather(worker, packet);
+}
+
+/* The link a message came from: nearest non-zero link-address, else the receiving port (RFC 9915 13.1;
+ * a lightweight relay leaves the address zero, RFC 6221 5.1). */
+static int work_link(const struct policy *policy, const struct work *work)
+{
+    struct ip6 address;
+
+    if (work->message.relay_count) {
+        address = dhcp6_link_address(&work->message);
+        if (!ip6_is_zero(address)) {
+            return policy_link_by_address(policy, address);
+        }
+    }
+    return policy_link_by_port(policy, work->packet.port);
+}
+
+/* True when the message may change a lease, so that its client's and relays' data will be stored. */
+static bool message_may_commit(const struct dhcp6_message *message)
+{
+    return message->type == DHCP6_REQUEST || message->type == DHCP6_RENEW ||
+           message->type == DHCP6_REBIND || message->type == DHCP6_RELEASE ||
+           message->type == DHCP6_DECLINE ||
+           (message->type == DHCP6_SOLICIT && message->rapid_commit);
+}
+
+/* Hashes of the client and memory for the look-ups to come. */
+static void work_hash(struct worker *worker, struct work *work)
+{
+    const struct store *store = worker->server->store;
+    const struct dhcp6_message *message = &work->message;
+
+    if (message->client_id.size == 0) {
+        return;
+    }
+    work->duid_hash = store_duid_hash(store, message->client_id);
+    for (unsigned i = 0; i < message->ia_count; i++) {
+        work->client_hash[i] =
+            store_client_hash(work->duid_hash, message->ias[i].iaid, message->ias[i].type);
+        store_prefetch_client(store, work->client_hash[i]);
+    }
+}
+
+/* First stage: frame to message, link and client. False when the packet is done with. */
+static bool work_parse(struct worker *worker, const struct policy *policy, struct work *work)
+{
+    struct packet *packet = &work->packet;
+    struct dhcp6_message *message = &work->message;
+    struct span bytes = {packet->data, packet->size};
+    enum counter reason;
+
+    frame_parse(&worker->server->ports[packet->port].frame, bytes, packet->checksum_good,
+                &work->frame);
+    if (work->frame.kind == FRAME_ICMP6) {
+        icmp6_answer(worker, work);
+        return false;
+    }
+    if (work->frame.kind == FRAME_DROP) {
+        packet_drop(worker, packet, work->frame.drop_reason);
+        return false;
+    }
+    if (dhcp6_message_parse(work->frame.payload, message, &reason) != 0) {
+        packet_drop(worker, packet, reason);
+        return false;
+    }
+    if (!work->handed_over) {
+        counter_inc(&worker->counters, message->type < sizeof(rx_counter) / sizeof(rx_counter[0])
+                                           ? rx_counter[message->type]
+                                           : COUNTER_drop_message_type);
+        counter_add(&worker->counters, COUNTER_rx_relayed, message->relay_count != 0);
+    }
+    work->unicast = message->relay_count == 0 && !ip6_is_multicast(work->frame.dst);
+    reason = decide_validate(policy, message, work->unicast);
+    if (reason == COUNTER_COUNT) {
+        work->link = work_link(policy, work);
+        reason = work->link == POLICY_LINK_NONE ? COUNTER_drop_link_unknown : COUNTER_COUNT;
+    }
+    if (reason != COUNTER_COUNT) {
+        packet_drop(worker, packet, reason);
+        return false;
+    }
+    if (message->relay_count == 0) {
+        message->subject.link_layer = (struct span){work->frame.src_mac, 6};
+    }
+    work_hash(worker, work);
+    work->classes = policy_classify(policy, &message->subject);
+    work->reservation = policy_reservation_find(policy, (unsigned)work->link, &message->subject);
+    work->info_size = message_may_commit(message)
+                          ? dhcp6_lease_info(message, work->frame.src, work->info, sizeof(work->info))
+                          : 0;
+    return true;
+}
+
+/* All leases of the message's IAs, in any status. */
+static void work_find(struct worker *worker, const struct work *work)
+{
+    const struct dhcp6_message *message = &work->message;
+    struct decide_found *found = &worker->found;
+    size_t used = 0;
+
+    for (unsigned i = 0; i < message->ia_count; i++) {
+        size_t max = DECIDE_FOUND_MAX - used;
+
+        max = max > DECIDE_FOUND_PER_IA_MAX ? DECIDE_FOUND_PER_IA_MAX : max;
+        found->first[i] = (uint8_t)used;
+        found->count[i] = 0;
+        if (message->client_id.size) {
+            found->count[i] = (uint8_t)store_find_client(
+                worker->server->store, work->client_hash[i], message->client_id,
+                message->ias[i].iaid, message->ias[i].type, &found->entries[used], max);
+        }
+        used += found->count[i];
+    }
+}
+
+/* candidate_source: how decisions see resources. */
+static bool source_find(void *ctx, const struct resource *resource, struct lease_found *ret_found)
+{
+    return store_find(((struct worker *)ctx)->server->store, resource, ret_found);
+}
+
+static bool source_claim_test(void *ctx, unsigned pool, uint32_t unit)
+{
+    return claim_test(server_policy(((struct worker *)ctx)->server)->pools[pool].claim, unit);
+}
+
+static bool source_claim_next(void *ctx, unsigned pool, uint32_t from, uint32_t *ret_unit)
+{
+    return claim_peek_next(server_policy(((struct worker *)ctx)->server)->pools[pool].claim, from,
+                           ret_unit);
+}
+
+static void work_decide(struct worker *worker, const struct policy *policy, struct work *work)
+{
+    const struct candidate_source source = {
+        .ctx = worker,
+        .find = source_find,
+        .claim_test = source_claim_test,
+        .claim_next = source_claim_next,
+    };
+    struct decide_input input = {
+        .policy = policy,
+        .message = &work->message,
+        .found = &worker->found,
+        .source = &source,
+        .client_hash = work->client_hash,
+        .link = work->link,
+        .classes = work->classes,
+        .reservation = work->reservation,
+        .info = {work->info, work->info_size},
+        .now = worker->now,
+        .reuse_allowed =
+            atomic_load_explicit(&worker->server->clock_trusted, memory_order_relaxed),
+        .unicast = work->unicast,
+    };
+
+    decide(&input, &worker->plan);
+}
+
+/* Carries the plan's changes out. 0; -EAGAIN: decide again; -ENOSPC. */
+static int plan_commit(struct worker *worker, const struct policy *policy, uint64_t *ret_position)
+{
+    const struct plan *plan = &worker->plan;
+
+    for (unsigned i = 0; i < plan->change_count; i++) {
+        const struct plan_change *step = &plan->changes[i];
+        struct server_change change = {&step->base, &step->next, step->pool};
+        int r = server_commit(worker->server, policy, worker->index, &change, ret_position);
+
+        if (r) {
+            return r;
+        }
+        counter_inc(&worker->counters, step->counter);
+    }
+    return 0;
+}
+
+/* Decides and commits until no race is lost. COUNTER_COUNT when worker->plan is done and stands, else
+ * why the packet is dropped. */
+static enum counter work_settle(struct worker *worker, const struct policy *policy,
+                                struct work *work, uint64_t *ret_position)
+{
+    int r;
+
+    for (unsigned race = 0; race < RACES_MAX; race++) {
+        work_decide(worker, policy, work);
+        if (worker->plan.verdict == PLAN_DROP) {
+            return worker->plan.drop;
+        }
+        if (worker->plan.change_count == 0) {
+            return COUNTER_COUNT;
+        }
+        if (!change_ring_has_room(worker->ring, worker->plan.change_count)) {
+            return COUNTER_drop_ring_full;
+        }
+        if (park_full(&worker->park)) {
+            return COUNTER_drop_park_full;
+        }
+        r = plan_commit(worker, policy, ret_position);
+        if (r == 0) {
+            return COUNTER_COUNT;
+        }
+        if (r != -EAGAIN) {
+            return COUNTER_drop_store_full;
+        }
+        counter_inc(&worker->counters, COUNTER_race_lost);
+        work_find(worker, work);
+    }
+    return COUNTER_drop_race;
+}
+
+static void answers_count(struct worker *worker, const struct work *work)
+{
+    static const enum counter status_counter[] = {
+        [STATUS_NO_ADDRS_AVAIL] = COUNTER_answer_no_addrs_avail,
+        [STATUS_NO_BINDING] = COUNTER_answer_no_binding,
+        [STATUS_NOT_ON_LINK] = COUNTER_answer_not_on_link,
+        [STATUS_NO_PREFIX_AVAIL] = COUNTER_answer_no_prefix_avail,
+    };
+    const struct plan *plan = &worker->plan;
+
+    counter_inc(&worker->counters,
+                plan->reply_type == DHCP6_ADVERTISE ? COUNTER_tx_advertise : COUNTER_tx_reply);
+    counter_add(&worker->counters, COUNTER_tx_relay_reply, work->message.relay_count != 0);
+    for (unsigned i = 0; i < plan->ia_count; i++) {
+        uint16_t status = plan->ias[i].has_status ? plan->ias[i].status : STATUS_SUCCESS;
+
+        if (status < sizeof(status_counter) / sizeof(status_counter[0]) && status_counter[status]) {
+            counter_inc(&worker->counters, status_counter[status]);
+        }
+    }
+    if (plan->has_status && plan->status == STATUS_NOT_ON_LINK) {
+        counter_inc(&worker->counters, COUNTER_answer_not_on_link);
+    }
+}
+
+/* Relays are answered on port 547 or, with RFC 8357's option, on the port they sent from; clients on
+ * 546 (RFC 9915 7.2). */
+static uint16_t reply_port(const struct work *work)
+{
+    if (work->message.relay_count == 0) {
+        return DHCP6_CLIENT_PORT;
+    }
+    return work->message.relays[0].has_relay_port ? work->frame.src_port : DHCP6_SERVER_PORT;
+}
+
+/* Writes the answer's frame into the packet's room; the packet then is the answer. */
+static bool work_encode(struct worker *worker, const struct policy *policy, struct work *work)
+{
+    const struct frame_port *port = &worker->server->ports[work->packet.port].frame;
+    struct packet *packet = &work->packet;
+    size_t headers, room, payload_max = (size_t)port->mtu - 48;
+    struct frame_to to;
+    size_t size;
+
+    frame_to_sender(port, &work->frame, reply_port(work), &to);
+    headers = frame_header_size(&to);
+    room = packet->room_size > headers ? packet->room_size - headers : 0;
+    size = dhcp6_encode(policy, &work->message, &worker->plan, packet->room + headers,
+                        room < payload_max ? room : payload_max);
+    if (size == 0) {
+        return false;
+    }
+    frame_write(port, &to, packet->room + headers, size);
+    packet->data = packet->room;
+    packet->size = (uint32_t)(headers + size);
+    packet->room = NULL;
+    return true;
+}
+
+/* Hands the packet to the client's home worker when it may allocate; true when it is gone. */
+static bool work_hand_over(struct worker *worker, struct work *work)
+{
+    unsigned workers = worker->server->worker_count;
+    unsigned home;
+
+    if (workers == 1 || work->handed_over ||
+        !decide_may_allocate(&work->message, &worker->found, worker->now)) {
+        return false;
+    }
+    home = (unsigned)(((work->duid_hash >> 32) * workers) >> 32);
+    if (home == worker->index) {
+        return false;
+    }
+    if (!handover_push(&worker->server->workers[home].inbox[worker->index], &work->packet)) {
+        packet_drop(worker, &work->packet, COUNTER_drop_handover_full);
+        return true;
+    }
+    counter_inc(&worker->counters, COUNTER_handover_out);
+    return true;
+}
+
+/* Second stage: find, decide, commit, encode; the answer leaves now or waits for the disk. */
+static void work_finish(struct worker *worker, const struct policy *policy, struct work *work)
+{
+    uint64_t position = 0;
+    enum counter drop;
+
+    work_find(worker, work);
+    if (work_hand_over(worker, work)) {
+        return;
+    }
+    drop = work_settle(worker, policy, work, &position);
+    if (drop == COUNTER_COUNT && !work_encode(worker, policy, work)) {
+        drop = COUNTER_drop_reply_too_big;
+    }
+    if (drop != COUNTER_COUNT) {
+        packet_drop(worker, &work->packet, drop);
+        return;
+    }
+    answers_count(worker, work);
+    if (position) { /* also for changes of an earlier, lost decision: they are what the answer says */
+        park_push(&worker->park, position, worker->now_ms, &work->packet);
+    } else {
+        tx_gather(worker, &work->packet);
+    }
+}
+
+/* A burst through both stages; all packets are parsed and their memory is on its way before the first
+ * one is looked up. */
+static void burst_process(struct worker *worker, const struct packet *packets, unsigned count,
+                          bool handed_over)
+{
+    const struct policy *policy = server_policy(worker->server);
+    sec_t until =
+        atomic_load_explicit(&worker->server->operating_until_s, memory_order_relaxed);
+    bool silent = policy == NULL || sec_after(worker->now, until);
+    unsigned live_count = 0;
+    struct work *live[PACKET_BURST];
+
+    for (unsigned i = 0; i < count; i++) {
+        struct work *work = &worker->works[i];
+
+        work->packet = packets[i];
+        work->handed_over = handed_over;
+        if (silent) {
+            packet_drop(worker, &work->packet, COUNTER_drop_silent);
+        } else if (work_parse(worker, policy, work)) {
+            live[live_count++] = work;
+        }
+    }
+    for (unsigned i = 0; i < live_count; i++) {
+        work_finish(worker, policy, live[i]);
+    }
+}
+
+static void frame_send(struct worker *worker, struct packet *packet, size_t size,
+                       enum counter counter)
+{
+    if (size == 0) {
+        worker->io.drop(worker->io.ctx, packet);
+        return;
+    }
+    packet->data = packet->room;
+    packet->size = (uint32_t)size;
+    packet->room = NULL;
+    counter_inc(&worker->counters, counter);
+    tx_gather(worker, packet);
+}
+
+/* Tells neighbours and snooping switches about a port: when its link comes up, and every two minutes. */
+static void port_announce(struct worker *worker, unsigned index)
+{
+    struct server_port *port = &worker->server->ports[index];
+    bool up = atomic_load_explicit(&port->link_up, memory_order_relaxed);
+    struct packet packet;
+
+    if (!up || (worker->announced_up[index] && worker->now_ms < worker->announce_ms[index])) {
+        worker->announced_up[index] = up;
+        return;
+    }
+    if (worker->io.make(worker->io.ctx, index, &packet)) {
+        frame_send(worker, &packet, ndp_mld_report(&port->frame, packet.room, packet.room_size),
+                   COUNTER_tx_mld_report);
+    }
+    for (unsigned i = 0; !worker->announced_up[index] && i < port->frame.address_count; i++) {
+        if (worker->io.make(worker->io.ctx, index, &packet)) {
+            frame_send(worker, &packet,
+                       ndp_announce(&port->frame, i, packet.room, packet.room_size),
+                       COUNTER_tx_neighbor_advertisement);
+        }
+    }
+    worker->announced_up[index] = true;
+    worker->announce_ms[index] = worker->now_ms + MLD_INTERVAL_MS;
+}
+
+unsigned worker_turn(struct worker *worker, msec_t now_ms, sec_t now)
+{
+    struct server *server = worker->server;
+    struct packet packets[PACKET_BURST];
+    unsigned handled, count;
+
+    worker->now_ms = now_ms;
+    worker->now = now;
+    handled = parked_release(worker);
+    for (unsigned port = 0; port < server->port_count; port++) {
+        count = worker->io.rx(worker->io.ctx, port, packets, PACKET_BURST);
+        if (count) {
+            counter_add(&worker->counters, COUNTER_rx_frames, count);
+            burst_process(worker, packets, count, false);
+            handled += count;
+        }
+        if (worker->index == 0) {
+            port_announce(worker, port);
+        }
+    }
+    for (unsigned from = 0; server->worker_count > 1 && from < server->worker_count; from++) {
+        count = handover_pop(&worker->inbox[from], packets, PACKET_BURST);
+        if (count) {
+            counter_add(&worker->counters, COUNTER_handover_in, count);
+            burst_process(worker, packets, count, true);
+            handled += count;
+        }
+    }
+    for (unsigned port = 0; port < server->port_count; port++) {
+        tx_flush(worker, port);
+    }
+    atomic_fetch_add_explicit(&worker->turns, 1, memory_order_relaxed);
+    return handled;
+}

@@ -1,0 +1,64 @@
+/* One worker: a bounded turn that takes a burst of frames through parse, find, decide, commit and encode,
+ * and sends what the disk has made true. Owned by one thread, which is a registered QSBR reader and
+ * reports a quiescent state between turns (the caller's business). Never blocks, allocates, logs or
+ * makes a system call by itself. */
+#ifndef SERVER_WORKER_H
+#define SERVER_WORKER_H
+
+#include "dhcp6/decide.h"
+#include "server/handover.h"
+#include "server/park.h"
+#include "server/server.h"
+
+enum { WORKER_INFO_MAX = LEASE_INFO_SIZE_MAX };
+
+/* One packet on its way through a burst. */
+struct work {
+    struct packet packet;
+    struct frame frame;
+    struct dhcp6_message message;
+    int link;
+    uint64_t duid_hash;
+    uint64_t client_hash[DHCP6_IAS_MAX];
+    uint64_t classes;
+    const struct policy_reservation *reservation;
+    size_t info_size;
+    bool unicast;     /* sent to a unicast address of ours, directly */
+    bool handed_over; /* came from another worker */
+    uint8_t info[WORKER_INFO_MAX];
+};
+
+struct worker {
+    unsigned index;
+    struct server *server;
+    struct packet_io io;
+    struct change_ring *ring;
+    struct counters counters;
+    struct park park;
+    struct handover *inbox; /* [from worker]; producer is that worker */
+    struct work *works;     /* PACKET_BURST of them */
+    struct decide_found found;
+    struct plan plan;
+    struct packet tx[CONFIG_PORTS_MAX][2 * PACKET_BURST]; /* gathered per port, flushed per turn */
+    unsigned tx_count[CONFIG_PORTS_MAX];
+    msec_t announce_ms[CONFIG_PORTS_MAX]; /* next MLD report; worker 0 only */
+    bool announced_up[CONFIG_PORTS_MAX];
+    msec_t now_ms;
+    sec_t now;
+    _Atomic uint64_t turns; /* read by the control core to see that we live */
+};
+
+int worker_init(struct worker *worker, struct server *server, unsigned index) MUST_CHECK;
+void worker_done(struct worker *worker);
+
+/* One turn. now_ms monotonic, now wall clock. Returns the number of packets handled, received or
+ * released, so that the caller knows when to rest. */
+unsigned worker_turn(struct worker *worker, msec_t now_ms, sec_t now);
+
+/* True while replies wait for the disk: no sleeping then (design invariant 8). */
+static inline bool worker_has_parked(const struct worker *worker)
+{
+    return park_used(&worker->park) != 0;
+}
+
+#endif
