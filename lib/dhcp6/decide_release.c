@@ -1,0 +1,99 @@
+/* RELEASE and DECLINE: leases come back (RFC 9915 18.3.7, 18.3.8). Only what this client's IA
+ * really holds is touched; the rest of the message is ignored. */
+#include "dhcp6/candidate.h"
+#include "dhcp6/decide_family.h"
+
+/* What a released lease becomes. With a partner it must hear of it before anybody else may have the
+ * resource (RFC 8156 4.2.2.1), and the times it was told still count until then (8.4.1). */
+static void lease_release(struct lease *lease, const struct grant *grant, sec_t now)
+{
+    lease->status = grant->partner ? BINDING_RELEASED : BINDING_FREE;
+    lease->flags &= LEASE_FLAG_RESERVED;
+    if (grant->partner) {
+        lease->times.expires_s = 0;
+        lease->times.horizon_s = 0;
+        lease->times.preferred_lifetime_s = lease->times.valid_lifetime_s = 0;
+        lease->times.t1_s = lease->times.t2_s = 0;
+    } else {
+        lease->times = (struct lease_times){0}; /* nothing old may bind a new client, facts F.5 */
+    }
+    lease->times.start_s = lease->times.clt_s = now;
+}
+
+/* What a declined address becomes: somebody else uses it, so it rests. */
+static void lease_decline(struct lease *lease, uint32_t rest_s, sec_t now)
+{
+    lease->status = BINDING_ABANDONED;
+    lease->flags &= LEASE_FLAG_RESERVED;
+    lease->times.start_s = lease->times.clt_s = now;
+    lease->times.expires_s = lease->times.horizon_s = lease_expiry(now, rest_s);
+    lease->times.preferred_lifetime_s = lease->times.valid_lifetime_s = 0;
+    lease->times.t1_s = lease->times.t2_s = 0;
+}
+
+/* The pool whose claim bit the resource has, also when the client has moved to another link. */
+static int pool_of(const struct decide_input *input, const struct resource *resource)
+{
+    int pool = policy_pool_of(input->policy, (unsigned)input->link, resource);
+
+    return pool >= 0 ? pool : policy_pool_find(input->policy, resource);
+}
+
+static void change_add(const struct decide_input *input, struct plan *plan,
+                       const struct lease_found *base)
+{
+    struct plan_change *change = &plan->changes[plan->change_count++];
+    const struct policy_link *link = &input->policy->links[input->link];
+
+    change->base = *base;
+    change->next = base->lease;
+    change->next.duid = input->message->client_id;
+    change->next.info = input->info;
+    change->pool = pool_of(input, &base->lease.resource);
+    if (input->message->type == DHCP6_RELEASE) {
+        lease_release(&change->next, candidate_grant(input, change->pool), input->now);
+        change->counter = COUNTER_lease_released;
+    } else {
+        lease_decline(&change->next, link->decline_s, input->now);
+        change->counter = COUNTER_lease_declined;
+    }
+}
+
+/* One IA: ends the leases it lists and holds. False when there is no binding for it. */
+static bool ia_end(const struct decide_input *input, struct plan *plan, unsigned ia_index)
+{
+    const struct dhcp6_ia *ia = &input->message->ias[ia_index];
+    bool bound = false;
+
+    for (unsigned i = 0; i < input->found->count[ia_index]; i++) {
+        const struct lease_found *entry = &input->found->entries[input->found->first[ia_index] + i];
+
+        if (entry->lease.status != BINDING_ACTIVE) {
+            continue;
+        }
+        bound = true;
+        if (message_ia_lists(input->message, ia, &entry->lease.resource) &&
+            plan->change_count < PLAN_CHANGES_MAX) {
+            change_add(input, plan, entry);
+        }
+    }
+    return bound;
+}
+
+void decide_release(const struct decide_input *input, struct plan *ret_plan)
+{
+    const struct dhcp6_message *message = input->message;
+
+    ret_plan->has_status = true;
+    ret_plan->status = STATUS_SUCCESS;
+    for (unsigned i = 0; i < message->ia_count; i++) {
+        /* 18.2.8: nobody declines a prefix; such an IA is ignored. */
+        if ((message->type == DHCP6_DECLINE && message->ias[i].type != LEASE_TYPE_NA) ||
+            message_ia_repeats(message, i)) {
+            continue;
+        }
+        if (!ia_end(input, ret_plan, i)) {
+            plan_ia_status(plan_ia_add(ret_plan, &message->ias[i]), STATUS_NO_BINDING);
+        }
+    }
+}
