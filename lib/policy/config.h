@@ -30,8 +30,33 @@ enum config_poll {
     CONFIG_POLL_BUSY,     /* never sleeps */
 };
 
+enum config_role {
+    CONFIG_ROLE_PRIMARY,
+    CONFIG_ROLE_SECONDARY,
+};
+
+/* Files of a TLS end; ca NULL: none (management only). */
+struct config_tls {
+    const char *certificate, *key, *ca;
+};
+
+/* One failover relationship (RFC 8156 4.1). Links name theirs through relationship. */
+struct config_failover {
+    const char *relationship;
+    enum config_role role;
+    struct ip6 partner, listen;
+    uint16_t port; /* TCP, of both ends */
+    uint32_t mclt_s, keepalive_s;
+    unsigned backup_share_percent; /* delegable prefixes for the secondary */
+    const unsigned *links;         /* indexes into the policy's links */
+    unsigned link_count;
+    bool has_tls; /* false only when "tls": null stands in the file */
+    struct config_tls tls;
+};
+
 /* Raw parts that policy_new turns into the snapshot; private to lib/policy. */
 struct config_policy;
+struct config_error;
 
 struct config {
     const char *server_name;
@@ -39,8 +64,9 @@ struct config {
     struct span server_duid;       /* configured, or size 0: made once and kept in state_dir */
     struct span allocation_secret; /* 16 octets, or size 0: made once and kept in state_dir */
     uint32_t leases_max;
-    uint32_t remember_s; /* how long a free lease is kept for its former client */
-    uint32_t horizon_s;  /* operating horizon, default 60 */
+    uint32_t long_leases_max; /* 0: the store's own default */
+    uint32_t remember_s;      /* how long a free lease is kept for its former client */
+    uint32_t horizon_s;       /* operating horizon, default 60 */
     uint64_t segment_size, checkpoint_log_max;
     unsigned workers;
     enum config_poll poll;
@@ -48,7 +74,13 @@ struct config {
     unsigned port_count;
     const char *management_socket; /* NULL: none */
     const char *management_listen; /* NULL: none; "[addr]:port" */
+    bool has_management_tls;
+    struct config_tls management_tls;
     const char *log_level;
+    const struct config_failover *failovers;
+    unsigned failover_count;
+    const struct config_error *warnings; /* doubtful, but obeyed; to be logged once */
+    unsigned warning_count;
     const char *text; /* the file as read, for config.get */
     struct config_policy *policy;
 };

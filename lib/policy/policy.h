@@ -11,6 +11,7 @@
 #include "base/wire.h"
 #include "lease/pool.h"
 
+struct policy_index;
 struct claim; /* store/claim.h; policy only carries the pointer */
 struct config;
 
@@ -114,6 +115,7 @@ struct policy_link {
     bool rapid_commit;
     uint8_t preference; /* server preference, 0 = option left out */
     const struct grant *grant;
+    int relationship;              /* index of the config's failovers, -1 = stands alone */
     struct policy_options options; /* link and global merged */
 };
 
@@ -129,7 +131,9 @@ struct policy {
     unsigned class_count;
     struct policy_reservation *reservations;
     unsigned reservation_count;
-    void *index; /* private: link, reservation and resource look-up tables */
+    struct grant *grants; /* one per relationship, for policy_grant */
+    unsigned grant_count;
+    const struct policy_index *index; /* private: link, reservation and resource look-up tables */
 };
 
 /* Who is asking, in neutral terms: filled by dhcp6/message.c. Size 0: not given. */
@@ -155,6 +159,16 @@ struct policy_identity {
 int policy_new(const struct config *config, const struct policy_identity *identity,
                uint64_t revision, struct policy **ret_policy) MUST_CHECK;
 void policy_free(struct policy *policy);
+
+/* The same policy under a new revision, with the grants of old and its pools' claims, still private
+ * to the caller: change grants through policy_grant, then publish. Shares everything that cannot
+ * change with old, so it costs no more than copying the link and pool rows. Control core only. */
+int policy_rebuild(const struct policy *old, uint64_t revision,
+                   struct policy **ret_policy) MUST_CHECK;
+
+/* The grant of a relationship (index of the config's failovers), which its links and pools point
+ * to. Starts as GRANT_SILENT. Change it only before the policy is published. */
+struct grant *policy_grant(struct policy *policy, unsigned relationship);
 
 /* Link index, or POLICY_LINK_NONE. By port for direct clients with a link-local source; by the
  * nearest non-zero relay link-address otherwise: exact relay_addresses first, then the longest
