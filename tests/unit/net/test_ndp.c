@@ -29,6 +29,7 @@ static void question_ask(const struct frame_port *port, const struct question *q
     struct bytes bytes = {.size = 0};
     struct frame frame;
     size_t ip, icmp;
+    uint8_t *copy;
 
     put(&bytes, question->dst_mac, 6);
     put(&bytes, THEIR_MAC, 6);
@@ -45,12 +46,16 @@ static void question_ask(const struct frame_port *port, const struct question *q
     finish(&bytes, ip, icmp, 58);
     memset(ret_reply->data, 0xee, sizeof(ret_reply->data));
     ret_reply->size = 0;
-    ret_reply->counter = parse(port, bytes.data, bytes.size, &frame);
-    CHECK_EQ(ret_reply->counter, COUNTER_COUNT);
-    if (ret_reply->counter == COUNTER_COUNT) {
+    ret_reply->counter = COUNTER_COUNT;
+    copy = malloc(bytes.size); /* a sanitizer sees a read past its end */
+    memcpy(copy, bytes.data, bytes.size);
+    frame_parse(port, (struct span){copy, bytes.size}, false, &frame);
+    CHECK_EQ(frame.kind, FRAME_ICMP6);
+    if (frame.kind == FRAME_ICMP6) {
         ret_reply->size =
             ndp_answer(port, &frame, ret_reply->data, NDP_BUF_SIZE, &ret_reply->counter);
     }
+    free(copy);
     CHECK_EQ(ret_reply->data[ret_reply->size], 0xee);
 }
 
@@ -176,6 +181,13 @@ static void test_neighbor_validation(void)
     CHECK_EQ(reply.counter, COUNTER_drop_icmp6_invalid);
     question = solicitation(); /* from ::, with a source link-layer address */
     question.src = UNSPECIFIED;
+    question_ask(&port, &question, "", &reply);
+    CHECK_EQ(reply.counter, COUNTER_drop_icmp6_invalid);
+    question = solicitation(); /* from ::, to a group that is no solicited-node one */
+    question.src = UNSPECIFIED;
+    question.dst_mac = ALL_NODES_MAC;
+    question.dst = FRAME_ALL_NODES;
+    question.body = rows[0].body;
     question_ask(&port, &question, "", &reply);
     CHECK_EQ(reply.counter, COUNTER_drop_icmp6_invalid);
     question = solicitation(); /* from ::, to a unicast address */
