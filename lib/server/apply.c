@@ -38,7 +38,7 @@ static void excludes_take(const struct pool *pool, struct claim *claim)
         struct resource first = {pool->excludes[i].first, pool->delegated_length, pool->type};
         struct resource last = {ip6_prefix(pool->excludes[i].last, pool->delegated_length),
                                 pool->delegated_length, pool->type};
-        uint64_t from = pool_range_index(pool, &first), to = pool_range_index(pool, &last);
+        uint64_t from = pool_unit_index(pool, &first), to = pool_unit_index(pool, &last);
 
         for (uint64_t unit = from; unit <= to; unit++) {
             (void)claim_take(claim, (uint32_t)unit);

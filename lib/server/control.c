@@ -24,8 +24,7 @@ static bool meta_publish(struct server *server, uint32_t key, uint32_t value,
     return true;
 }
 
-/* Keeps the operating horizon ahead of now, as far as the disk follows (design 2). */
-static void horizon_turn(struct control *control, sec_t now)
+void control_horizon_turn(struct control *control, sec_t now)
 {
     struct server *server = control->server;
     uint32_t length_s = server->config->horizon_s;
@@ -90,7 +89,7 @@ bool control_turn(struct control *control, sec_t now)
         control_clock_check(server, now)) {
         atomic_store(&server->clock_trusted, true);
     }
-    horizon_turn(control, now);
+    control_horizon_turn(control, now);
     swept = sweep_turn(&control->sweep, now);
     alarms_turn(control, now);
     return swept != 0;

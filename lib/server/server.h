@@ -56,6 +56,7 @@ struct server {
     struct counters control_counters;   /* the control core's own */
     struct claims *claims;              /* apply.h; control core only */
     sec_t started_s;
+    uint64_t replay_stale;   /* records of times at boot that a newer one had overtaken */
     sec_t disk_horizon_s;    /* as replayed at boot; 0 = new log */
     sec_t disk_clean_stop_s; /* as replayed at boot; 0 = crashed */
 };

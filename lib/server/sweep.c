@@ -8,7 +8,7 @@ static bool sweep_frees(const struct lease *lease, sec_t now)
     switch ((enum binding_status)lease->status) {
     case BINDING_ACTIVE:
     case BINDING_ABANDONED:
-        return sec_after(now, lease->times.expires_s);
+        return sec_after(now, lease->times.expires_s + SERVER_TRANSIT_S);
     case BINDING_EXPIRED:
     case BINDING_RELEASED:
     case BINDING_RESET:
@@ -66,7 +66,7 @@ static int lease_forget(struct sweep *sweep, const struct lease_found *found)
 static sec_t lease_due_s(const struct sweep *sweep, const struct lease *lease)
 {
     return lease->status == BINDING_FREE ? lease->times.start_s + sweep->server->config->remember_s
-                                         : lease->times.expires_s + 1;
+                                         : lease->times.expires_s + SERVER_TRANSIT_S + 1;
 }
 
 /* One slot whose time came: free it, forget it, or wait on. */

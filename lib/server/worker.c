@@ -513,7 +513,7 @@ unsigned worker_turn(struct worker *worker, msec_t now_ms, sec_t now)
     worker->now_ms = now_ms;
     worker->now = now;
     handled = parked_release(worker);
-    for (unsigned port = 0; port < server->port_count; port++) {
+    for (unsigned port = 0; !worker->draining && port < server->port_count; port++) {
         count = worker->io.rx(worker->io.ctx, port, packets, PACKET_BURST);
         if (count) {
             counter_add(&worker->counters, COUNTER_rx_frames, count);

@@ -43,6 +43,7 @@ struct worker {
     unsigned tx_count[CONFIG_PORTS_MAX];
     msec_t announce_ms[CONFIG_PORTS_MAX]; /* next MLD report; worker 0 only */
     bool announced_up[CONFIG_PORTS_MAX];
+    bool draining; /* stopping: parked replies still leave, nothing new is taken */
     msec_t now_ms;
     sec_t now;
     _Atomic uint64_t turns; /* read by the control core to see that we live */
