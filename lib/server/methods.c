@@ -1,0 +1,42 @@
+#include "server/methods.h"
+
+#include <stdlib.h>
+
+#include "server/methods_internal.h"
+
+const struct jsonrpc_method *const methods_table[] = {
+    methods_server_table, methods_lease_table,  methods_pool_table,
+    methods_stats_table,  methods_config_table, NULL,
+};
+
+int methods_new(const struct methods_env *env, struct methods **ret_methods)
+{
+    struct methods *methods = calloc(1, sizeof(*methods));
+
+    if (methods == NULL) {
+        return -ENOMEM;
+    }
+    T6_ASSERT(env->store && env->policy && env->config && env->counters && env->now);
+    methods->env = *env;
+    methods->rpc = (struct jsonrpc){
+        .groups = methods_table,
+        .title = "tandem6",
+        .version = METHODS_API_VERSION,
+        .ctx = methods,
+    };
+    *ret_methods = methods;
+    return 0;
+}
+
+void methods_free(struct methods *methods)
+{
+    if (methods) {
+        pool_walk_done(&methods->walk);
+        free(methods);
+    }
+}
+
+const struct jsonrpc *methods_jsonrpc(const struct methods *methods)
+{
+    return &methods->rpc;
+}

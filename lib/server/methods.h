@@ -1,0 +1,107 @@
+/* The management methods: the table of all of them, and what they need from the server.
+ *
+ * The methods see the server through struct methods_env only: a few pointers and questions that the
+ * control core answers from what it already knows. No method blocks, waits for a worker or holds
+ * the control core longer than its work budget (JSONRPC_WORK_MAX) allows.
+ *
+ * To add a method: one row in the table of its group (methods_<group>.c). A new group: one more
+ * table, named in methods.c and methods_internal.h.
+ *
+ * Control core only, QSBR-online (the methods read leases and the policy). */
+#ifndef SERVER_METHODS_H
+#define SERVER_METHODS_H
+
+#include "base/counter.h"
+#include "base/histogram.h"
+#include "journal/journal.h"
+#include "policy/config.h"
+#include "policy/policy.h"
+#include "rpc/jsonrpc.h"
+#include "store/store.h"
+
+/* Version of the management interface (semantic versioning): methods and members are only added
+ * within one major number. */
+#define METHODS_API_VERSION "0.1.0"
+
+enum {
+    METHODS_POOL_STEP_SLOTS = 1024, /* slots one methods_pool_step looks at */
+    METHODS_POOL_REST_S = 30,       /* pause between two counts of all leases */
+    METHODS_LIST_DEFAULT = 1000,
+    METHODS_LIST_MAX = 10000,
+};
+
+struct methods_worker {
+    bool alive;                /* made a turn within the last second */
+    uint64_t turns;            /* since start */
+    uint64_t parked;           /* replies waiting for the disk */
+    uint64_t parked_max;       /* high-water mark */
+    uint64_t ring_size;        /* octets of its change ring */
+    uint64_t ring_used_max;    /* high-water mark */
+    uint64_t ring_full;        /* times it was found full */
+    uint64_t ring_not_durable; /* octets published and not on disk yet */
+};
+
+struct methods_port {
+    const char *name, *device; /* device NULL: made by the server */
+    const char *driver;        /* NULL: not known */
+    bool link_up;
+    uint8_t mac[6];
+    uint16_t mtu;
+};
+
+/* A standing trouble. */
+struct methods_alarm {
+    const char *check; /* one word */
+    const char *level; /* "error" or "warn" */
+    const char *text;  /* what is wrong and what to do */
+};
+
+struct methods_histogram {
+    const char *name, *unit, *help;
+    const struct histogram *histogram;
+};
+
+struct methods_build {
+    const char *version; /* of the product */
+    const char *git;     /* revision it was built from, NULL: not known */
+    const char *dpdk;    /* NULL: not known */
+};
+
+/* Everything but store, policy, config, counters and now may be NULL: then the answers leave that
+ * part out. The indexed questions return false behind the last item. Texts live until the next
+ * call.
+ */
+struct methods_env {
+    struct store *store;
+    struct methods_build build;
+    sec_t started_s;
+    const struct policy *(*policy)(void *ctx); /* the published one */
+    const struct config *(*config)(void *ctx);
+    void (*counters)(void *ctx, uint64_t ret_sums[COUNTER_COUNT]);
+    sec_t (*now)(void *ctx);
+    const char *(*state)(void *ctx); /* "running", "silent"... */
+    void (*journal_stats)(void *ctx, struct journal_stats *ret_stats);
+    bool (*worker)(void *ctx, unsigned index, struct methods_worker *ret_worker);
+    bool (*port)(void *ctx, unsigned index, struct methods_port *ret_port);
+    bool (*alarm)(void *ctx, unsigned index, struct methods_alarm *ret_alarm);
+    bool (*histogram)(void *ctx, unsigned index, struct methods_histogram *ret_histogram);
+    void *ctx;
+};
+
+struct methods;
+
+/* Copies env; what it points to must outlive the methods. */
+int methods_new(const struct methods_env *env, struct methods **ret_methods) MUST_CHECK;
+void methods_free(struct methods *methods);
+
+/* For the transports. Lives as long as methods. */
+const struct jsonrpc *methods_jsonrpc(const struct methods *methods);
+
+/* One slice of the count of leases per pool. True when there is more to do at once; false while
+ * the count rests. Call it once in a control turn. */
+bool methods_pool_step(struct methods *methods);
+
+/* All groups, ended by NULL; for documents made without a server. */
+extern const struct jsonrpc_method *const methods_table[];
+
+#endif

@@ -1,0 +1,95 @@
+/* What the groups of methods share; private to methods_*.c. */
+#ifndef SERVER_METHODS_INTERNAL_H
+#define SERVER_METHODS_INTERNAL_H
+
+#include "server/methods.h"
+
+/* Leases of one pool by what they mean to it. */
+struct pool_count {
+    uint64_t used;     /* ACTIVE */
+    uint64_t declined; /* ABANDONED */
+    uint64_t waiting;  /* EXPIRED, RELEASED, RESET: not free until the partner agrees */
+};
+
+/* The walk that counts them: running is being filled, done is the last complete count. */
+struct pool_walk {
+    uint64_t revision; /* of the policy both counts belong to */
+    unsigned pool_count;
+    struct pool_count *running, *done; /* [pool_count] */
+    uint64_t *reserved;                /* [pool_count]: units held by reservations */
+    uint32_t slot;                     /* next to look at */
+    bool under_way, has_done;
+    sec_t done_s; /* when done was completed */
+};
+
+struct methods {
+    struct methods_env env;
+    struct jsonrpc rpc;
+    struct pool_walk walk;
+};
+
+static inline const struct methods_env *methods_env(const struct jsonrpc_call *call)
+{
+    return &((const struct methods *)call->rpc->ctx)->env;
+}
+
+/* The groups' tables. */
+extern const struct jsonrpc_method methods_server_table[];
+extern const struct jsonrpc_method methods_lease_table[];
+extern const struct jsonrpc_method methods_pool_table[];
+extern const struct jsonrpc_method methods_stats_table[];
+extern const struct jsonrpc_method methods_config_table[];
+
+#define METHODS_TABLE_END                                                                          \
+    {                                                                                              \
+        .name = NULL                                                                               \
+    }
+
+/* Values as all methods write them (methods_value.c). New references. */
+enum {
+    VALUE_PREFIX_TEXT_MAX = FIELD_ADDRESS_TEXT_MAX + 4
+};
+
+json_t *value_u64(uint64_t value);     /* a number, or decimal text above 2^53 */
+json_t *value_time(sec_t time);        /* RFC 3339, UTC */
+json_t *value_hex(struct span octets); /* lower-case hex */
+json_t *value_address(struct ip6 address);
+json_t *value_prefix(struct ip6 prefix, unsigned length);
+/* Text that may not be UTF-8: other octets become '?'. */
+json_t *value_text(const char *text);
+/* "2026-11-23T18:00:00Z"; false for anything else. */
+bool value_time_read(const char *text, sec_t *ret_time);
+
+/* Lease as JSON (methods_lease_json.c). fields: bits of enum lease_field. */
+enum lease_field {
+#define LEASE_FIELD(name, help) LEASE_FIELD_##name,
+#include "server/lease_field.def"
+#undef LEASE_FIELD
+    LEASE_FIELD_COUNT
+};
+
+#define LEASE_FIELDS_ALL ((1ULL << LEASE_FIELD_COUNT) - 1)
+
+extern const char *const lease_field_names[]; /* ended by NULL */
+
+struct lease_view {
+    const struct policy *policy;
+    const struct lease *lease;
+    sec_t now;
+    int pool; /* index, -1 = in none */
+    int link; /* index, -1 = not known */
+};
+
+struct lease_view lease_view_make(const struct policy *policy, const struct lease *lease,
+                                  sec_t now);
+json_t *lease_json(const struct lease_view *view, uint64_t fields);
+const char *lease_state_name(unsigned status);
+/* Names of all states, ended by NULL. */
+extern const char *const lease_state_names[];
+/* The opaque part of a remote id, without enterprise number. */
+struct span lease_remote_id(struct span info);
+
+/* Pool counts (methods_pool.c). */
+void pool_walk_done(struct pool_walk *walk);
+
+#endif
