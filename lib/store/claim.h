@@ -26,18 +26,21 @@ bool claim_give(struct claim *claim, uint32_t unit);
 /* Reads the bit, without effect. */
 bool claim_test(const struct claim *claim, uint32_t unit);
 
-/* Takes the first free unit at or after `from`, wrapping around; false when none is left. Bounded
- * work: follows the hint levels. */
+/* Takes the first free unit at or after `from`, wrapping around; false when none is left (or, while
+ * others take and give the last ones, none could be won). Bounded work: follows the hint levels. */
 bool claim_take_next(struct claim *claim, uint32_t from, uint32_t *ret_unit);
 
 /* As claim_take_next but only looks; the answer may be stale. */
 bool claim_peek_next(const struct claim *claim, uint32_t from, uint32_t *ret_unit);
 
-/* Takes count units (a power of two, aligned), all or none. */
+/* Takes count units (a power of two, aligned), all or none. While it fails, units of the block may
+ * look taken to others for a moment. */
 bool claim_take_block(struct claim *claim, uint32_t first, uint32_t count);
 
 /* Number of set bits; exact when nobody changes them, never far off otherwise. */
 uint64_t claim_count(const struct claim *claim);
 uint32_t claim_unit_count(const struct claim *claim);
+/* Gives of units that were set already or do not exist, since start. */
+uint64_t claim_mistakes(const struct claim *claim);
 
 #endif

@@ -50,11 +50,13 @@ size_t store_find_client(const struct store *store, uint64_t client_hash, struct
                          size_t found_max);
 
 /* Reader. Bring the memory a later find of this hash needs closer; any number, no effect on
- * results. */
+ * results. The present index offers no way to do it, so this costs and does nothing yet. */
 void store_prefetch_client(const struct store *store, uint64_t client_hash);
 
 /* Reader. Slot by number, for walks (listing, dirty scan, checkpoint); false when it holds no
- * current lease. Slots run from 0 to store_slot_max - 1; store_slot_max only grows. */
+ * current lease. Slots run from 0 to store_slot_max - 1; store_slot_max only grows. A lease whose
+ * client or info changes while a walk is under way moves to another slot: the walk may miss it or
+ * meet both versions; its change record tells. */
 bool store_read(const struct store *store, uint32_t slot, struct lease_found *ret_found);
 uint32_t store_slot_max(const struct store *store);
 
@@ -70,21 +72,33 @@ struct store_committed {
  * base: what the caller found (slot and lease.version count), or NULL for "no lease of this
  * resource". next->version is ignored; the store gives one above base's, or above any it ever
  * forgot. next's DUID and info are copied. 0; -EAGAIN: lost a race, find and decide again; -ENOSPC:
- * no slot (counted by the caller). Call between quiescent states, by the thread that owns
- * `committer`. */
+ * no slot (counted by the caller); -EINVAL: status, DUID or info beyond what a lease can be. A base
+ * with slot LEASE_SLOT_NONE is the same as NULL. Call between quiescent states, by the thread that
+ * owns `committer`. */
 int store_commit(struct store *store, unsigned committer, const struct lease_found *base,
                  const struct lease *next, struct store_committed *ret_committed) MUST_CHECK;
 
 /* Removes a lease that nobody needs any more (FREE, forgotten); later leases of the resource get
- * versions above its. Same results as store_commit. */
+ * versions above its. Same results as store_commit. The record of it carries base's version. */
 int store_forget(struct store *store, unsigned committer,
                  const struct lease_found *base) MUST_CHECK;
 
-/* Boot only, single thread: put a lease read from disk, version included. A version not above the
- * present one is ignored (0). Its identity counts as durable. -ENOSPC when the store is full. */
+/* Boot only, single thread, before any other use: put a lease read from disk, version included. A
+ * version not above the present one, or not above one forgotten by store_load_forget, is ignored
+ * (0): the log holds the records of several committers in no strict order. Its identity counts as
+ * durable. -ENOSPC when the store is full, -EINVAL as store_commit or for an absurd version. */
 int store_load(struct store *store, const struct lease *lease) MUST_CHECK;
 /* Boot only: a forgotten lease's record; raises the version floor and drops an older lease. */
 void store_load_forget(struct store *store, const struct resource *resource, uint64_t version);
+/* Boot only: every record has been told; drops what was remembered about forgotten resources.
+ * -ENOMEM: some of that could not be remembered, an older record may have won. */
+int store_load_done(struct store *store) MUST_CHECK;
+
+/* Versions of new leases start above this: the highest one ever forgotten. Any thread. The caller
+ * keeps it on stable storage before forgotten leases' records leave the log, and sets it at boot.
+ */
+uint64_t store_version_floor(const struct store *store);
+void store_version_floor_raise(struct store *store, uint64_t version);
 
 /* Reader (the journal thread). The change of this slot and version is on stable storage with its
  * DUID and info: later records of the slot may leave them out. Ignored if the slot has moved on to
@@ -103,9 +117,9 @@ void store_retired_give(struct store *store, struct store_retired retired);
 
 struct store_stats {
     uint64_t leases_max;
-    uint64_t slots_used;
+    uint64_t slots_used; /* leases present; slots waiting for a grace period not counted */
     uint64_t by_status[BINDING_STATUS_COUNT]; /* approximate while commits run */
-    uint64_t memory_bytes;
+    uint64_t memory_bytes; /* all of it but the long leases' part, of which what was ever used */
     uint64_t long_leases_used;
 };
 

@@ -1,0 +1,48 @@
+/* What store.c and load.c share. Internal to lib/store. */
+#ifndef STORE_STORE_PRIVATE_H
+#define STORE_STORE_PRIVATE_H
+
+#include "store/slots.h"
+#include "store/store.h"
+#include "store/tomb.h"
+
+/* Owner: the thread with this committer number; counters are read by anyone. */
+struct committer {
+    _Alignas(CACHE_LINE) struct slot_cache cache;
+    _Atomic uint64_t by_status[BINDING_STATUS_COUNT]; /* differences; the sum over committers */
+};
+
+struct store {
+    struct slots slots;
+    struct index index;
+    struct siphash_key key;
+    uint32_t committer_count;
+    struct committer *committers;
+    struct tombs tombs; /* boot only */
+    _Alignas(CACHE_LINE) _Atomic uint64_t version_floor;
+};
+
+/* False when the lease cannot be kept in a slot. */
+bool store_lease_fits(const struct lease *lease);
+uint64_t store_resource_hash(const struct store *store, const struct resource *resource);
+uint64_t store_lease_client_hash(const struct store *store, const struct lease *lease);
+/* Same client, same info: next may go into the slot in place. The slot is LIVE or the caller's. */
+bool store_same_identity(const struct store *store, uint32_t slot, const struct lease *next);
+/* Leases that never had a client are in no client chain: it would be one for all of them. */
+void store_client_add(struct store *store, uint32_t slot, const struct lease *lease);
+void store_client_remove(struct store *store, uint32_t slot);
+
+static inline void committer_count(struct committer *committer, unsigned status, uint64_t n)
+{
+    _Atomic uint64_t *counter = &committer->by_status[status];
+
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + n,
+                          memory_order_relaxed);
+}
+
+static inline unsigned slot_status(const struct slots *slots, uint32_t slot)
+{
+    return (uint8_t)atomic_load_explicit(&slots->hot[slot].state, memory_order_relaxed);
+}
+
+#endif

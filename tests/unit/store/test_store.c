@@ -1,0 +1,550 @@
+/* The store by one thread: the contract of each function, then long random histories against a
+ * model that is an array. No grace periods are needed where nobody reads meanwhile. */
+#include <urcu/urcu-qsbr.h>
+
+#include "check.h"
+#include "sample.h"
+
+static struct store *store_of(uint32_t leases_max, uint32_t committers, uint32_t long_max)
+{
+    struct store_config config = {.leases_max = leases_max,
+                                  .committers = committers,
+                                  .long_leases_max = long_max,
+                                  .key = {1, 2}};
+    struct store *store = NULL;
+
+    T6_ASSERT(store_new(&config, &store) == 0);
+    return store;
+}
+
+static void reclaim(struct store *store)
+{
+    store_retired_give(store, store_retired_take(store));
+}
+
+static int commit(struct store *store, const struct lease_found *base, const struct lease *next,
+                  struct store_committed *ret)
+{
+    return store_commit(store, 0, base, next, ret);
+}
+
+static size_t find_client(const struct store *store, const struct lease *lease,
+                          struct lease_found *found, size_t max)
+{
+    return store_find_client(store, sample_client_hash(store, lease), lease->duid, lease->iaid,
+                             lease->resource.type, found, max);
+}
+
+static void test_refusals(void)
+{
+    struct store_config config = {.leases_max = 0, .committers = 1};
+    struct store *store = NULL;
+    struct sample buf;
+    struct lease lease = sample_lease(1, 1, 0, 5, &buf);
+    struct store_committed done = {.slot = 77};
+
+    CHECK_EQ(store_new(&config, &store), -EINVAL);
+    config = (struct store_config){.leases_max = 10};
+    CHECK_EQ(store_new(&config, &store), -EINVAL);
+    CHECK(store == NULL);
+    store_free(NULL);
+    store = store_of(10, 1, 0);
+    lease.status = BINDING_STATUS_COUNT;
+    CHECK_EQ(commit(store, NULL, &lease, &done), -EINVAL);
+    lease.version = 5;
+    CHECK_EQ(store_load(store, &lease), -EINVAL);
+    lease = sample_lease(1, 1, 0, 5, &buf);
+    lease.duid.size = DUID_SIZE_MAX + 1;
+    CHECK_EQ(commit(store, NULL, &lease, &done), -EINVAL);
+    lease.duid.size = 14;
+    lease.info.size = LEASE_INFO_SIZE_MAX + 1;
+    CHECK_EQ(commit(store, NULL, &lease, &done), -EINVAL);
+    CHECK_EQ(done.slot, 77);
+    lease.info.size = 0;
+    CHECK_EQ(store_load(store, &lease), -EINVAL); /* no version */
+    lease.version = UINT64_MAX;
+    CHECK_EQ(store_load(store, &lease), -EINVAL);
+    CHECK_EQ(store_slot_max(store), 0);
+    store_free(store);
+}
+
+static void test_life(void)
+{
+    struct store *store = store_of(100, 2, 0);
+    struct sample buf, buf2;
+    struct lease a = sample_lease(7, 1, 1, 5, &buf), b = sample_lease(7, 9, 2, 6, &buf2);
+    struct lease_found found, old, many[4];
+    struct store_committed done;
+    uint32_t slot;
+
+    CHECK(!store_find(store, &a.resource, &found));
+    CHECK_EQ(commit(store, NULL, &a, &done), 0);
+    CHECK_EQ(done.version, 1);
+    CHECK(done.full_needed);
+    slot = done.slot;
+    CHECK_EQ(commit(store, NULL, &a, &done), -EAGAIN); /* it has one now */
+    CHECK(store_find(store, &a.resource, &old));
+    CHECK(sample_equal(&old.lease, &a));
+    CHECK_EQ(old.slot, slot);
+    /* A renewal stays in its slot. */
+    a = sample_lease(7, 1, 1, 8, &buf);
+    CHECK_EQ(commit(store, &old, &a, &done), 0);
+    CHECK_EQ(done.version, 2);
+    CHECK_EQ(done.slot, slot);
+    CHECK_EQ(commit(store, &old, &a, &done), -EAGAIN); /* old is version 1 */
+    CHECK_EQ(store_forget(store, 0, &old), -EAGAIN);
+    CHECK_EQ(find_client(store, &a, many, 4), 1);
+    CHECK(sample_equal(&many[0].lease, &a));
+    CHECK_EQ(many[0].lease.version, 2);
+    /* Another client takes it to another slot. */
+    CHECK(store_find(store, &a.resource, &found));
+    CHECK_EQ(store_commit(store, 1, &found, &b, &done), 0);
+    CHECK_EQ(done.version, 3);
+    CHECK(done.slot != slot && done.full_needed);
+    CHECK_EQ(find_client(store, &a, many, 4), 0);
+    CHECK_EQ(find_client(store, &b, many, 4), 1);
+    CHECK(!store_read(store, slot, &found));
+    CHECK(store_read(store, done.slot, &found));
+    CHECK(sample_equal(&found.lease, &b));
+    /* Forgotten; the next one's version is higher, whatever client. */
+    CHECK_EQ(store_forget(store, 0, &found), 0);
+    CHECK(!store_find(store, &a.resource, &old));
+    CHECK_EQ(find_client(store, &b, many, 4), 0);
+    CHECK_EQ(store_version_floor(store), 3);
+    CHECK_EQ(commit(store, &found, &b, &done), -EAGAIN);
+    CHECK_EQ(commit(store, NULL, &a, &done), 0);
+    CHECK_EQ(done.version, 4);
+    CHECK(!store_read(store, UINT32_MAX, &found));
+    store_free(store);
+}
+
+static void test_clientless(void)
+{
+    struct store *store = store_of(100, 1, 0);
+    struct sample buf;
+    struct lease a = sample_lease(7, 1, 0, 5, &buf);
+    struct lease_found found;
+    struct store_committed done;
+
+    a.duid.size = 0;
+    CHECK_EQ(commit(store, NULL, &a, &done), 0);
+    CHECK(store_find(store, &a.resource, &found));
+    CHECK_EQ(found.lease.duid.size, 0);
+    CHECK_EQ(find_client(store, &a, &found, 1), 0);
+    CHECK(store_find(store, &a.resource, &found));
+    a = sample_lease(7, 1, 0, 5, &buf);
+    CHECK_EQ(commit(store, &found, &a, &done), 0);
+    CHECK_EQ(find_client(store, &a, &found, 1), 1);
+    CHECK_EQ(store_forget(store, 0, &found), 0);
+    store_free(store);
+}
+
+static void test_full(void)
+{
+    struct store *store = store_of(50, 3, 4);
+    struct sample buf;
+    struct store_stats stats;
+    struct lease_found found;
+    struct store_committed done;
+    struct lease lease;
+
+    for (uint32_t i = 0; i < 50; i++) {
+        lease = sample_lease(i, 1, 0, 0, &buf);
+        CHECK_EQ(store_commit(store, i % 3, NULL, &lease, &done), 0);
+    }
+    lease = sample_lease(50, 1, 0, 0, &buf);
+    CHECK_EQ(commit(store, NULL, &lease, &done), -ENOSPC);
+    lease = sample_lease(3, 1, 0, 4, &buf);
+    CHECK(store_find(store, &lease.resource, &found));
+    CHECK_EQ(commit(store, &found, &lease, &done), 0); /* in place needs no slot */
+    CHECK(store_find(store, &lease.resource, &found));
+    CHECK_EQ(store_forget(store, 2, &found), 0);
+    lease = sample_lease(50, 1, 0, 0, &buf);
+    CHECK_EQ(commit(store, NULL, &lease, &done), -ENOSPC); /* waits for its grace period */
+    reclaim(store);
+    CHECK_EQ(commit(store, NULL, &lease, &done), 0);
+    /* Four chunks for long ones; a refused lease changes nothing. */
+    for (uint32_t i = 10; i < 15; i++) {
+        lease = sample_lease(i, 1, 3, 1, &buf);
+        CHECK(store_find(store, &lease.resource, &found));
+        CHECK_EQ(store_forget(store, 0, &found), 0);
+        reclaim(store);
+        CHECK_EQ(commit(store, NULL, &lease, &done), i < 14 ? 0 : -ENOSPC);
+    }
+    store_stats_get(store, &stats);
+    CHECK_EQ(stats.slots_used, 49);
+    CHECK_EQ(stats.leases_max, 50);
+    CHECK_EQ(stats.long_leases_used, 4);
+    CHECK_EQ(stats.by_status[BINDING_ACTIVE], 45);
+    CHECK_EQ(stats.by_status[BINDING_ACTIVE + 1], 4);
+    CHECK(stats.memory_bytes > 50 * 208);
+    lease = sample_lease(10, 1, 3, 1, &buf);
+    CHECK(store_find(store, &lease.resource, &found));
+    CHECK(sample_equal(&found.lease, &lease));
+    CHECK_EQ(store_forget(store, 0, &found), 0);
+    reclaim(store);
+    lease = sample_lease(14, 1, 3, 1, &buf);
+    CHECK_EQ(commit(store, NULL, &lease, &done), 0);
+    store_free(store);
+}
+
+static void test_identity_durable(void)
+{
+    struct store *store = store_of(100, 1, 0);
+    struct sample buf;
+    struct lease a = sample_lease(7, 1, 1, 5, &buf), other = sample_lease(8, 1, 1, 5, &buf);
+    struct lease_found found;
+    struct store_committed done;
+    uint32_t slot;
+
+    CHECK_EQ(commit(store, NULL, &a, &done), 0);
+    slot = done.slot;
+    store_identity_durable(store, slot, &other.resource, 99);
+    store_identity_durable(store, UINT32_MAX, &a.resource, 1);
+    CHECK(store_find(store, &a.resource, &found));
+    CHECK_EQ(commit(store, &found, &a, &done), 0);
+    CHECK(done.full_needed);
+    store_identity_durable(store, slot, &a.resource, 1);
+    CHECK(store_find(store, &a.resource, &found));
+    CHECK_EQ(commit(store, &found, &a, &done), 0);
+    CHECK(!done.full_needed);
+    /* The same slot, resource and client again, later: what was durable was the former life. */
+    CHECK(store_find(store, &a.resource, &found));
+    CHECK_EQ(store_forget(store, 0, &found), 0);
+    reclaim(store);
+    CHECK_EQ(commit(store, NULL, &a, &done), 0);
+    CHECK_EQ(done.slot, slot);
+    store_identity_durable(store, slot, &a.resource, 3);
+    CHECK(store_find(store, &a.resource, &found));
+    CHECK_EQ(commit(store, &found, &a, &done), 0);
+    CHECK(done.full_needed);
+    store_identity_durable(store, slot, &a.resource, 4);
+    CHECK(store_find(store, &a.resource, &found));
+    CHECK_EQ(commit(store, &found, &a, &done), 0);
+    CHECK(!done.full_needed);
+    store_free(store);
+}
+
+static void test_load(void)
+{
+    struct store *store = store_of(4, 1, 1);
+    struct sample buf;
+    struct lease a = sample_lease(7, 1, 1, 5, &buf);
+    struct lease_found found;
+    struct store_committed done;
+    struct store_stats stats;
+
+    a.version = 10;
+    CHECK_EQ(store_load(store, &a), 0);
+    a = sample_lease(7, 1, 1, 6, &buf);
+    a.version = 9; /* older: ignored */
+    CHECK_EQ(store_load(store, &a), 0);
+    CHECK(store_find(store, &a.resource, &found));
+    CHECK_EQ(found.lease.version, 10);
+    CHECK_EQ(found.lease.times.start_s, 5);
+    /* A times-only record borrows client and info from the store itself. */
+    found.lease.version = 12;
+    found.lease.times.start_s = 99;
+    CHECK_EQ(store_load(store, &found.lease), 0);
+    found.lease.version = 13;
+    found.lease.info.size = 0;
+    CHECK_EQ(store_load(store, &found.lease), 0);
+    CHECK_EQ(find_client(store, &a, &found, 1), 1);
+    CHECK_EQ(found.lease.version, 13);
+    CHECK_EQ(found.lease.info.size, 0);
+    CHECK_EQ(commit(store, &found, &found.lease, &done), 0);
+    CHECK_EQ(done.version, 14);
+    CHECK(!done.full_needed);
+    /* Forgotten, and its own record after the one that forgot it. */
+    store_load_forget(store, &a.resource, 14);
+    CHECK(!store_find(store, &a.resource, &found));
+    a.version = 14;
+    CHECK_EQ(store_load(store, &a), 0);
+    CHECK(!store_find(store, &a.resource, &found));
+    a.version = 15;
+    CHECK_EQ(store_load(store, &a), 0);
+    store_load_forget(store, &a.resource, 14); /* an old one: raises nothing, drops nothing */
+    CHECK(store_find(store, &a.resource, &found));
+    CHECK_EQ(store_version_floor(store), 14);
+    store_version_floor_raise(store, 40);
+    store_version_floor_raise(store, 20);
+    for (uint32_t i = 20; i < 23; i++) {
+        a = sample_lease(i, 1, 0, 5, &buf);
+        a.version = 3;
+        CHECK_EQ(store_load(store, &a), 0);
+    }
+    a = sample_lease(30, 1, 0, 5, &buf);
+    a.version = 3;
+    CHECK_EQ(store_load(store, &a), -ENOSPC);
+    a = sample_lease(20, 1, 0, 6, &buf);
+    a.version = 4;
+    CHECK_EQ(store_load(store, &a), 0); /* full, but in place */
+    a = sample_lease(20, 1, 2, 6, &buf);
+    a.version = 3;
+    CHECK_EQ(store_load(store, &a), 0); /* full and old: ignored */
+    a.version = 5;
+    CHECK_EQ(store_load(store, &a), -ENOSPC);
+    CHECK_EQ(store_load_done(store), 0);
+    store_stats_get(store, &stats);
+    CHECK_EQ(stats.slots_used, 4);
+    CHECK(store_find(store, &a.resource, &found));
+    CHECK_EQ(store_forget(store, 0, &found), 0);
+    reclaim(store);
+    a = sample_lease(31, 1, 0, 5, &buf);
+    CHECK_EQ(commit(store, NULL, &a, &done), 0);
+    CHECK_EQ(done.version, 41);
+    store_free(store);
+}
+
+static void test_load_many_forgotten(void)
+{
+    struct store *store = store_of(5000, 1, 0);
+    struct sample buf;
+    struct lease_found found;
+
+    for (uint32_t i = 0; i < 5000; i++) {
+        struct resource resource = sample_resource(i);
+
+        store_load_forget(store, &resource, 100 + i);
+    }
+    for (uint32_t i = 0; i < 5000; i++) {
+        struct lease lease = sample_lease(i, i, 0, i, &buf);
+
+        lease.version = 100 + i + (i % 2);
+        CHECK_EQ(store_load(store, &lease), 0);
+        CHECK_EQ(store_find(store, &lease.resource, &found), i % 2);
+    }
+    CHECK_EQ(store_load_done(store), 0);
+    store_free(store);
+}
+
+enum {
+    RESOURCES = 60,
+    CLIENTS = 24,
+    STEPS = 300000,
+    COMMITTERS = 3,
+};
+
+struct model {
+    struct store *store;
+    uint64_t random, floor;
+
+    struct {
+        bool present;
+        uint64_t version;
+        uint32_t slot, client, variant, seed;
+        struct lease_found stale; /* some former picture; its spans are not used */
+    } leases[RESOURCES];
+};
+
+static void model_check_resource(struct model *m, uint32_t r)
+{
+    struct resource resource = sample_resource(r);
+    struct lease_found found;
+    struct sample buf;
+    struct lease expected;
+    bool present = store_find(m->store, &resource, &found);
+
+    CHECK_EQ(present, m->leases[r].present);
+    if (present && m->leases[r].present) {
+        expected =
+            sample_lease(r, m->leases[r].client, m->leases[r].variant, m->leases[r].seed, &buf);
+        CHECK(sample_equal(&found.lease, &expected));
+        CHECK_EQ(found.lease.version, m->leases[r].version);
+        CHECK_EQ(found.slot, m->leases[r].slot);
+        m->leases[r].stale = found;
+    }
+}
+
+static void model_check_client(struct model *m, uint32_t client, uint8_t type)
+{
+    struct sample buf;
+    struct lease like = sample_lease(0, client, 0, 0, &buf);
+    struct lease_found found[RESOURCES];
+    size_t count, expected = 0;
+
+    like.resource.type = type;
+    count = find_client(m->store, &like, found, RESOURCES);
+    for (uint32_t r = 0; r < RESOURCES; r++) {
+        struct resource resource = sample_resource(r);
+        size_t matches = 0;
+
+        if (resource.type == type && m->leases[r].present && m->leases[r].client == client) {
+            expected++;
+            for (size_t i = 0; i < count; i++) {
+                matches += resource_equal(&found[i].lease.resource, &resource) &&
+                           found[i].lease.version == m->leases[r].version;
+            }
+            CHECK_EQ(matches, 1);
+        }
+    }
+    CHECK_EQ(count, expected);
+}
+
+static void model_commit(struct model *m, uint32_t r)
+{
+    bool stale = sample_random(&m->random) % 8 == 0, keep = sample_random(&m->random) % 2;
+    uint32_t client = keep ? m->leases[r].client : sample_random(&m->random) % CLIENTS;
+    uint32_t variant = keep ? m->leases[r].variant : sample_random(&m->random) % 4;
+    uint32_t seed = sample_random(&m->random);
+    unsigned committer = sample_random(&m->random) % COMMITTERS;
+    struct sample buf;
+    struct lease next = sample_lease(r, client, variant, seed, &buf);
+    struct lease_found base = m->leases[r].stale;
+    struct store_committed done;
+    bool has_base = stale ? sample_random(&m->random) % 2 : m->leases[r].present, wins;
+    int rc;
+
+    if (!stale && has_base) {
+        T6_ASSERT(store_find(m->store, &next.resource, &base));
+    }
+    wins = has_base ? m->leases[r].present && base.lease.version == m->leases[r].version &&
+                          base.slot == m->leases[r].slot
+                    : !m->leases[r].present;
+    if (has_base && base.lease.version == 0) {
+        return; /* there never was one to be stale */
+    }
+    rc = store_commit(m->store, committer, has_base ? &base : NULL, &next, &done);
+    CHECK_EQ(rc, wins ? 0 : -EAGAIN);
+    if (rc == 0) {
+        CHECK_EQ(done.version, (has_base ? base.lease.version : m->floor) + 1);
+        m->leases[r].present = true;
+        m->leases[r].version = done.version;
+        m->leases[r].slot = done.slot;
+        m->leases[r].client = client;
+        m->leases[r].variant = variant;
+        m->leases[r].seed = seed;
+    }
+}
+
+static void model_forget(struct model *m, uint32_t r)
+{
+    struct resource resource = sample_resource(r);
+    struct lease_found base;
+
+    if (store_find(m->store, &resource, &base)) {
+        CHECK_EQ(store_forget(m->store, sample_random(&m->random) % COMMITTERS, &base), 0);
+        CHECK_EQ(store_forget(m->store, 0, &base), -EAGAIN);
+        m->floor = base.lease.version > m->floor ? base.lease.version : m->floor;
+        m->leases[r].present = false;
+    }
+}
+
+static void model_check_all(struct model *m)
+{
+    struct store_stats stats;
+    struct lease_found found;
+    uint64_t by_status[BINDING_STATUS_COUNT] = {0}, present = 0, walked = 0;
+
+    for (uint32_t r = 0; r < RESOURCES; r++) {
+        model_check_resource(m, r);
+        if (m->leases[r].present) {
+            present++;
+            by_status[BINDING_ACTIVE + m->leases[r].seed % (BINDING_STATUS_COUNT - 1)]++;
+        }
+    }
+    for (uint32_t client = 0; client < CLIENTS; client++) {
+        model_check_client(m, client, LEASE_TYPE_NA);
+        model_check_client(m, client, LEASE_TYPE_PD);
+    }
+    for (uint32_t slot = 0; slot < store_slot_max(m->store); slot++) {
+        walked += store_read(m->store, slot, &found);
+    }
+    store_stats_get(m->store, &stats);
+    CHECK_EQ(walked, present);
+    CHECK_EQ(stats.slots_used, present);
+    for (unsigned i = 0; i < BINDING_STATUS_COUNT; i++) {
+        CHECK_EQ(stats.by_status[i], by_status[i]);
+    }
+    CHECK_EQ(store_version_floor(m->store), m->floor);
+}
+
+static void test_random_histories(void)
+{
+    for (uint64_t seed = 1; seed <= 4; seed++) {
+        struct model m = {.store = store_of(400, COMMITTERS, 200), .random = seed};
+
+        for (uint32_t step = 0; step < STEPS && check_failures == 0; step++) {
+            uint32_t r = sample_random(&m.random) % RESOURCES;
+            uint32_t what = sample_random(&m.random) % 16;
+
+            if (what < 10) {
+                model_commit(&m, r);
+            } else if (what < 12) {
+                model_forget(&m, r);
+            } else if (what < 15) {
+                model_check_resource(&m, r);
+            } else {
+                model_check_client(&m, sample_random(&m.random) % CLIENTS, LEASE_TYPE_NA);
+            }
+            if (step % 64 == 0) {
+                reclaim(m.store);
+            }
+            if (step % 5000 == 0) {
+                model_check_all(&m);
+            }
+        }
+        model_check_all(&m);
+        store_free(m.store);
+        if (check_failures) {
+            printf("seed %" PRIu64 "\n", seed);
+            break;
+        }
+    }
+}
+
+static void test_many(void)
+{
+    enum {
+        COUNT = 40000
+    };
+    struct store *store = store_of(COUNT, 2, COUNT / 4); /* a fifth have long DUIDs */
+    struct sample buf;
+    struct lease_found found[8];
+    struct store_committed done;
+    struct store_stats stats;
+    uint32_t refused = 0;
+
+    for (uint32_t i = 0; i < COUNT; i++) {
+        struct lease lease = sample_lease(i, i, 0, 0, &buf);
+
+        store_prefetch_client(store, sample_client_hash(store, &lease));
+        refused += store_commit(store, 0, NULL, &lease, &done) != 0;
+    }
+    CHECK_EQ(refused, 0);
+    for (uint32_t i = 0; i < COUNT; i++) {
+        struct lease lease = sample_lease(i, i, 0, 0, &buf);
+
+        CHECK(store_find(store, &lease.resource, found));
+        CHECK_EQ(find_client(store, &lease, found, 8), 1);
+        CHECK(sample_equal(&found[0].lease, &lease));
+    }
+    store_stats_get(store, &stats);
+    CHECK_EQ(stats.slots_used, COUNT);
+    store_free(store);
+}
+
+static const struct check_test tests[] = {
+    {"refusals", test_refusals},
+    {"life", test_life},
+    {"clientless", test_clientless},
+    {"full", test_full},
+    {"identity durable", test_identity_durable},
+    {"load", test_load},
+    {"load many forgotten", test_load_many_forgotten},
+    {"random histories", test_random_histories},
+    {"many", test_many},
+};
+
+/* The tables' functions want a registered reader. */
+__attribute__((constructor)) static void register_reader(void)
+{
+    urcu_qsbr_register_thread();
+}
+
+__attribute__((destructor)) static void unregister_reader(void)
+{
+    urcu_qsbr_unregister_thread();
+}
+
+CHECK_MAIN(tests)
