@@ -33,8 +33,8 @@ static void test_relay_sizes(void)
     }
 }
 
-/* levels relays around a SOLICIT, the innermost with hop-count first. */
-static void nest(struct build *ret, unsigned levels, uint8_t first)
+/* levels relays around a SOLICIT, the innermost with hop-count first, the others by step more. */
+static void nest(struct build *ret, unsigned levels, unsigned first, unsigned step)
 {
     static struct build work[2];
     unsigned at = 0;
@@ -44,7 +44,7 @@ static void nest(struct build *ret, unsigned levels, uint8_t first)
     for (unsigned i = 0; i < levels; i++) {
         uint8_t id = (uint8_t)i;
 
-        build_relay(&work[!at], (uint8_t)(first + i), (struct ip6){BUILD_DOC, 16 + i},
+        build_relay(&work[!at], (uint8_t)(first + i * step), (struct ip6){BUILD_DOC, 16 + i},
                     (struct ip6){BUILD_DOC, 32 + i});
         build_option(&work[!at], OPTION_INTERFACE_ID, &id, 1);
         build_relayed(&work[!at], &work[at]);
@@ -61,7 +61,7 @@ static void test_relay_depth(void)
     struct build b;
 
     for (unsigned levels = 0; levels <= DHCP6_RELAYS_MAX; levels++) {
-        nest(&b, levels, 0);
+        nest(&b, levels, 0, 1);
         CHECK_EQ(parse(build_span(&b), &m, &drop), 0);
         CHECK_EQ(m.relay_count, levels);
         CHECK_EQ(m.client_id.size, sizeof(build_duid));
@@ -75,13 +75,15 @@ static void test_relay_depth(void)
             CHECK_EQ(m.relays[i].interface_id.data[0], inner);
         }
     }
-    nest(&b, DHCP6_RELAYS_MAX + 1, 0);
+    nest(&b, DHCP6_RELAYS_MAX + 1, 0, 1);
     CHECK_EQ(drop_of(&b), COUNTER_drop_relay_depth);
-    nest(&b, 1, DHCP6_HOP_COUNT_MAX);
+    nest(&b, DHCP6_RELAYS_MAX + 1, 0, 0); /* relays that do not count */
+    CHECK_EQ(drop_of(&b), COUNTER_drop_relay_depth);
+    nest(&b, 1, DHCP6_HOP_COUNT_MAX, 0);
     CHECK_EQ(drop_of(&b), COUNTER_COUNT);
-    nest(&b, 1, DHCP6_HOP_COUNT_MAX + 1);
+    nest(&b, 1, DHCP6_HOP_COUNT_MAX + 1, 0);
     CHECK_EQ(drop_of(&b), COUNTER_drop_relay_depth);
-    nest(&b, 200, 0);
+    nest(&b, 200, 0, 0);
     CHECK_EQ(drop_of(&b), COUNTER_drop_relay_depth);
 }
 
@@ -124,7 +126,7 @@ static void test_relayed(void)
     CHECK_EQ(m.relay_count, 2);
     CHECK(m.relays[0].has_relay_port);
     CHECK_EQ(m.relays[0].relay_port, 0x1001);
-    CHECK(!m.relays[1].has_relay_port);
+    CHECK(!m.relays[1].has_relay_port && m.relays[1].relay_port == 0);
     CHECK(span_is(m.relays[0].interface_id, "far", 3));
     CHECK(span_is(m.relays[1].interface_id, "near", 4));
     CHECK(span_is(m.relays[0].remote_id, "\0\0\0\x9remote", 10));
