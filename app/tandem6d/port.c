@@ -56,8 +56,8 @@ struct eal_args {
     char *argv[ARGS_MAX + 1];
 };
 
-__attribute__((format(printf, 2, 3))) static void arg_add(struct eal_args *args,
-                                                          const char *format, ...)
+__attribute__((format(printf, 2, 3))) static void arg_add(struct eal_args *args, const char *format,
+                                                          ...)
 {
     va_list ap;
 
@@ -103,19 +103,21 @@ static bool device_is_vdev(const char *device)
     return device == NULL || strncmp(device, "net_", 4) == 0 || strncmp(device, "eth_", 4) == 0;
 }
 
-/* Lcore 0 (control) and 1..workers, spread over the CPUs we may use; the control core shares the first. */
+/* Lcore 0 (control) and 1..workers, spread over the CPUs we may use; the control core shares the
+ * first. */
 static void args_add_lcores(struct eal_args *args, unsigned workers)
 {
-    int cpus[CPU_SETSIZE], cpu_count = 0;
+    int cpus[CPU_SETSIZE];
+    unsigned cpu_count = 0;
     char text[ARG_SIZE];
     size_t used;
     cpu_set_t set;
 
     CPU_ZERO(&set);
     if (sched_getaffinity(0, sizeof(set), &set) == 0) {
-        for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+        for (unsigned cpu = 0; cpu < CPU_SETSIZE; cpu++) {
             if (CPU_ISSET(cpu, &set)) {
-                cpus[cpu_count++] = cpu;
+                cpus[cpu_count++] = (int)cpu;
             }
         }
     }
@@ -125,7 +127,7 @@ static void args_add_lcores(struct eal_args *args, unsigned workers)
     used = (size_t)snprintf(text, sizeof(text), "--lcores=0@%d", cpus[0]);
     for (unsigned i = 1; i <= workers && used < sizeof(text) - 16; i++) {
         used += (size_t)snprintf(text + used, sizeof(text) - used, ",%u@%d", i,
-                                 cpus[i % (unsigned)cpu_count]);
+                                 cpus[i % cpu_count]);
     }
     arg_add(args, "%s", text);
 }
@@ -196,8 +198,8 @@ static void port_interface(struct port *port, const struct config_port *config)
     if (config->device == NULL) {
         (void)snprintf(port->interface, sizeof(port->interface), "t6-%.10s", config->name);
     } else if (at) {
-        (void)snprintf(port->interface, sizeof(port->interface), "%.*s",
-                       (int)strcspn(at + 6, ","), at + 6);
+        (void)snprintf(port->interface, sizeof(port->interface), "%.*s", (int)strcspn(at + 6, ","),
+                       at + 6);
     }
 }
 
@@ -278,7 +280,8 @@ static int port_start(struct ports *ports, const struct config_port *config, uns
         log_error("port %s cannot be started: %s", config->name, strerror(-r));
         return r;
     }
-    /* Our groups and, on a TAP, our MAC are not known to the device: take everything multicast, or all. */
+    /* Our groups and, on a TAP, our MAC are not known to the device: take everything multicast, or
+     * all. */
     if (strcmp(info.driver_name, "net_tap") == 0 || config->has_mac ||
         rte_eth_allmulticast_enable(port->id) != 0) {
         (void)rte_eth_promiscuous_enable(port->id);
@@ -302,8 +305,8 @@ static unsigned port_rx(void *ctx, unsigned index, struct packet *ret_packets, u
     for (unsigned i = 0; i < count; i++) {
         struct rte_mbuf *m = mbufs[i];
         uint8_t *data = rte_pktmbuf_mtod(m, uint8_t *);
-        size_t used = ((size_t)m->data_off + m->data_len + CACHE_LINE - 1) &
-                      ~(size_t)(CACHE_LINE - 1);
+        size_t used =
+            ((size_t)m->data_off + m->data_len + CACHE_LINE - 1) & ~(size_t)(CACHE_LINE - 1);
 
         rte_prefetch0(data);
         ret_packets[i] = (struct packet){
@@ -313,8 +316,8 @@ static unsigned port_rx(void *ctx, unsigned index, struct packet *ret_packets, u
             .room_size = used < m->buf_len ? (uint32_t)(m->buf_len - used) : 0,
             .handle = m,
             .port = (uint8_t)index,
-            .checksum_good = (m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) ==
-                             RTE_MBUF_F_RX_L4_CKSUM_GOOD,
+            .checksum_good =
+                (m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_GOOD,
         };
     }
     return count;
@@ -387,7 +390,8 @@ static int ports_find(struct ports *ports, const struct config *config)
     uint16_t id;
     unsigned found = 0;
 
-    /* Devices probe in the order of their arguments within a bus; vdevs keep ours by their names. */
+    /* Devices probe in the order of their arguments within a bus; vdevs keep ours by their names.
+     */
     for (unsigned i = 0; i < config->port_count; i++) {
         const char *device = config->ports[i].device;
         char name[64];
@@ -398,9 +402,10 @@ static int ports_find(struct ports *ports, const struct config *config)
             (void)snprintf(name, sizeof(name), "%.*s", (int)strcspn(device, ","), device);
         }
         if (rte_eth_dev_get_port_by_name(name, &id) != 0) {
-            log_error("port %s: DPDK has no device %s (is its name right, its driver there, and for a "
-                      "NIC: is it bound to vfio-pci?)",
-                      config->ports[i].name, name);
+            log_error(
+                "port %s: DPDK has no device %s (is its name right, its driver there, and for a "
+                "NIC: is it bound to vfio-pci?)",
+                config->ports[i].name, name);
             return -ENODEV;
         }
         ports->ports[i].id = id;

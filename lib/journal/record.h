@@ -37,6 +37,12 @@ size_t record_lease_encode(const struct lease *lease, uint64_t version, bool ful
 size_t record_forget_encode(const struct resource *resource, uint64_t version, uint8_t *buf);
 size_t record_meta_encode(uint32_t key, struct span value, uint8_t *buf);
 
+/* The kind a record claims to be, without parsing it; 0 for no bytes. */
+static inline unsigned record_kind_of(struct span bytes)
+{
+    return bytes.size ? bytes.data[0] & 15u : 0;
+}
+
 /* Parses one record; accepts any bytes. 0 or -EBADMSG. Spans borrow from bytes. */
 int record_parse(struct span bytes, struct record *ret_record) MUST_CHECK;
 

@@ -7,7 +7,7 @@
 #include "store/claim.h"
 
 enum {
-    RACES_MAX = 8,            /* decisions for one message before it is dropped */
+    RACES_MAX = 8, /* decisions for one message before it is dropped */
     PARKED_PER_TURN_MAX = 256,
     MLD_INTERVAL_MS = 120000, /* RFC 3810 9.2 asks for at least 125 s robustness */
 };
@@ -114,14 +114,15 @@ static void icmp6_answer(struct worker *worker, struct work *work)
         return;
     }
     counter_inc(&worker->counters, counter);
+    counter_inc(&worker->counters, ndp_sent_counter(counter));
     packet->data = packet->room;
     packet->size = (uint32_t)size;
     packet->room = NULL;
     tx_gather(worker, packet);
 }
 
-/* The link a message came from: nearest non-zero link-address, else the receiving port (RFC 9915 13.1;
- * a lightweight relay leaves the address zero, RFC 6221 5.1). */
+/* The link a message came from: nearest non-zero link-address, else the receiving port (RFC
+ * 9915 13.1; a lightweight relay leaves the address zero, RFC 6221 5.1). */
 static int work_link(const struct policy *policy, const struct work *work)
 {
     struct ip6 address;
@@ -135,7 +136,8 @@ static int work_link(const struct policy *policy, const struct work *work)
     return policy_link_by_port(policy, work->packet.port);
 }
 
-/* True when the message may change a lease, so that its client's and relays' data will be stored. */
+/* True when the message may change a lease, so that its client's and relays' data will be stored.
+ */
 static bool message_may_commit(const struct dhcp6_message *message)
 {
     return message->type == DHCP6_REQUEST || message->type == DHCP6_RENEW ||
@@ -205,9 +207,9 @@ static bool work_parse(struct worker *worker, const struct policy *policy, struc
     work_hash(worker, work);
     work->classes = policy_classify(policy, &message->subject);
     work->reservation = policy_reservation_find(policy, (unsigned)work->link, &message->subject);
-    work->info_size = message_may_commit(message)
-                          ? dhcp6_lease_info(message, work->frame.src, work->info, sizeof(work->info))
-                          : 0;
+    work->info_size = message_may_commit(message) ? dhcp6_lease_info(message, work->frame.src,
+                                                                     work->info, sizeof(work->info))
+                                                  : 0;
     return true;
 }
 
@@ -269,8 +271,7 @@ static void work_decide(struct worker *worker, const struct policy *policy, stru
         .reservation = work->reservation,
         .info = {work->info, work->info_size},
         .now = worker->now,
-        .reuse_allowed =
-            atomic_load_explicit(&worker->server->clock_trusted, memory_order_relaxed),
+        .reuse_allowed = atomic_load_explicit(&worker->server->clock_trusted, memory_order_relaxed),
         .unicast = work->unicast,
     };
 
@@ -295,8 +296,8 @@ static int plan_commit(struct worker *worker, const struct policy *policy, uint6
     return 0;
 }
 
-/* Decides and commits until no race is lost. COUNTER_COUNT when worker->plan is done and stands, else
- * why the packet is dropped. */
+/* Decides and commits until no race is lost. COUNTER_COUNT when worker->plan is done and stands,
+ * else why the packet is dropped. */
 static enum counter work_settle(struct worker *worker, const struct policy *policy,
                                 struct work *work, uint64_t *ret_position)
 {
@@ -354,8 +355,8 @@ static void answers_count(struct worker *worker, const struct work *work)
     }
 }
 
-/* Relays are answered on port 547 or, with RFC 8357's option, on the port they sent from; clients on
- * 546 (RFC 9915 7.2). */
+/* Relays are answered on port 547 or, with RFC 8357's option, on the port they sent from; clients
+ * on 546 (RFC 9915 7.2). */
 static uint16_t reply_port(const struct work *work)
 {
     if (work->message.relay_count == 0) {
@@ -429,21 +430,21 @@ static void work_finish(struct worker *worker, const struct policy *policy, stru
         return;
     }
     answers_count(worker, work);
-    if (position) { /* also for changes of an earlier, lost decision: they are what the answer says */
+    if (position) { /* also for changes of an earlier, lost decision: they are what the answer says
+                     */
         park_push(&worker->park, position, worker->now_ms, &work->packet);
     } else {
         tx_gather(worker, &work->packet);
     }
 }
 
-/* A burst through both stages; all packets are parsed and their memory is on its way before the first
- * one is looked up. */
+/* A burst through both stages; all packets are parsed and their memory is on its way before the
+ * first one is looked up. */
 static void burst_process(struct worker *worker, const struct packet *packets, unsigned count,
                           bool handed_over)
 {
     const struct policy *policy = server_policy(worker->server);
-    sec_t until =
-        atomic_load_explicit(&worker->server->operating_until_s, memory_order_relaxed);
+    sec_t until = atomic_load_explicit(&worker->server->operating_until_s, memory_order_relaxed);
     bool silent = policy == NULL || sec_after(worker->now, until);
     unsigned live_count = 0;
     struct work *live[PACKET_BURST];
@@ -478,7 +479,8 @@ static void frame_send(struct worker *worker, struct packet *packet, size_t size
     tx_gather(worker, packet);
 }
 
-/* Tells neighbours and snooping switches about a port: when its link comes up, and every two minutes. */
+/* Tells neighbours and snooping switches about a port: when its link comes up, and every two
+ * minutes. */
 static void port_announce(struct worker *worker, unsigned index)
 {
     struct server_port *port = &worker->server->ports[index];

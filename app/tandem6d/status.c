@@ -1,0 +1,151 @@
+#include "status.h"
+
+#include <rte_version.h>
+
+#include "server/worker.h"
+#include "version.h"
+
+const struct status_alarm status_alarms[STATUS_ALARM_COUNT] = {
+    {ALARM_STORAGE, "storage", "error",
+     "the log cannot be written: nothing new is promised; see to the disk under state_dir",
+     "the log is written again"},
+    {ALARM_STORE_FULL, "store", "error",
+     "no lease slot is left: raise store.leases_max and restart", "lease slots are free again"},
+    {ALARM_CLOCK, "clock", "error",
+     "the clock is behind what the log last saw: nothing expires or is reused until it has caught "
+     "up",
+     "the clock is trusted again"},
+    {ALARM_LINK_DOWN, "link", "warn", "a port has no link: see server.status for which",
+     "all ports have link"},
+    {ALARM_HORIZON, "horizon", "error",
+     "operating horizon passed: serving nobody until the log is written again", "serving again"},
+};
+
+void status_init(struct status *status, struct server *server, const struct clock *clock)
+{
+    *status = (struct status){.server = server, .clock = clock};
+}
+
+void status_turn(struct status *status, msec_t now_ms)
+{
+    for (unsigned i = 0; i < status->server->worker_count; i++) {
+        uint64_t turns =
+            atomic_load_explicit(&status->server->workers[i].turns, memory_order_relaxed);
+
+        if (turns != status->turns_seen[i]) {
+            status->turns_seen[i] = turns;
+            status->alive_ms[i] = now_ms;
+        }
+    }
+}
+
+static const struct policy *env_policy(void *ctx)
+{
+    return server_policy(((struct status *)ctx)->server);
+}
+
+static const struct config *env_config(void *ctx)
+{
+    return ((struct status *)ctx)->server->config;
+}
+
+static void env_counters(void *ctx, uint64_t ret_sums[COUNTER_COUNT])
+{
+    server_counters_sum(((struct status *)ctx)->server, ret_sums);
+}
+
+static sec_t env_now(void *ctx)
+{
+    return clock_now(((struct status *)ctx)->clock, clock_mono_ms());
+}
+
+const char *status_state(void *ctx)
+{
+    const struct status *status = ctx;
+    sec_t until = atomic_load(&status->server->operating_until_s);
+
+    if (until == 0) {
+        return "starting";
+    }
+    return sec_after(env_now(ctx), until) ? "silent" : "serving";
+}
+
+static void env_journal_stats(void *ctx, struct journal_stats *ret_stats)
+{
+    journal_stats_get(((struct status *)ctx)->server->journal, ret_stats);
+}
+
+static bool env_worker(void *ctx, unsigned index, struct methods_worker *ret_worker)
+{
+    const struct status *status = ctx;
+    const struct worker *worker = &status->server->workers[index];
+
+    if (index >= status->server->worker_count) {
+        return false;
+    }
+    *ret_worker = (struct methods_worker){
+        .alive = clock_mono_ms() - status->alive_ms[index] < STATUS_WORKER_DEAD_MS,
+        .turns = status->turns_seen[index],
+        .parked = park_used(&worker->park),
+        .parked_max = worker->park.used_max,
+        .ring_size = worker->ring->size,
+        .ring_used_max = worker->ring->used_max,
+        .ring_full = worker->ring->full_count,
+        .ring_not_durable = change_ring_head(worker->ring) - change_ring_durable(worker->ring),
+    };
+    return true;
+}
+
+static bool env_port(void *ctx, unsigned index, struct methods_port *ret_port)
+{
+    const struct status *status = ctx;
+    const struct server *server = status->server;
+    const struct config_port *config = &server->config->ports[index];
+
+    if (index >= server->port_count) {
+        return false;
+    }
+    *ret_port = (struct methods_port){
+        .name = config->name,
+        .device = config->device,
+        .link_up = atomic_load(&server->ports[index].link_up),
+        .mtu = server->ports[index].frame.mtu,
+    };
+    memcpy(ret_port->mac, server->ports[index].frame.mac, sizeof(ret_port->mac));
+    return true;
+}
+
+static bool env_alarm(void *ctx, unsigned index, struct methods_alarm *ret_alarm)
+{
+    const struct status *status = ctx;
+    uint32_t alarms = atomic_load(&status->server->alarms);
+
+    for (size_t i = 0; i < STATUS_ALARM_COUNT; i++) {
+        const struct status_alarm *row = &status_alarms[i];
+
+        if ((alarms & row->alarm) && index-- == 0) {
+            *ret_alarm = (struct methods_alarm){row->check, row->level, row->raised};
+            return true;
+        }
+    }
+    return false;
+}
+
+struct methods_env status_env(struct status *status)
+{
+    return (struct methods_env){
+        .store = status->server->store,
+        .build = {.version = TANDEM6_VERSION, .dpdk = rte_version()},
+        .started_s = status->server->started_s,
+        .policy = env_policy,
+        .config = env_config,
+        .counters = env_counters,
+        .now = env_now,
+        .state = status_state,
+        .journal_stats = env_journal_stats,
+        .worker = env_worker,
+        .port = env_port,
+        .alarm = env_alarm,
+        .ctx = status,
+    };
+}

@@ -1,0 +1,43 @@
+/* What the management methods may ask the running process (lib/server/methods.h), answered from the
+ * server, its clock and its ports; and the texts of standing alarms. Control core only. */
+#ifndef TANDEM6D_STATUS_H
+#define TANDEM6D_STATUS_H
+
+#include "clock.h"
+#include "server/methods.h"
+#include "server/server.h"
+
+enum {
+    STATUS_WORKER_DEAD_MS = 1000
+};
+
+struct status {
+    struct server *server;
+    const struct clock *clock;
+    uint64_t turns_seen[CONFIG_WORKERS_MAX];
+    msec_t alive_ms[CONFIG_WORKERS_MAX];
+};
+
+void status_init(struct status *status, struct server *server, const struct clock *clock);
+
+/* Looks whether the workers still make turns; call it every 100 ms or so. */
+void status_turn(struct status *status, msec_t now_ms);
+
+/* "serving", "silent" or "starting". */
+const char *status_state(void *status);
+
+struct methods_env status_env(struct status *status);
+
+struct status_alarm {
+    enum server_alarm alarm;
+    const char *check, *level;
+    const char *raised; /* what is wrong and what to do */
+    const char *cleared;
+};
+
+enum {
+    STATUS_ALARM_COUNT = 5
+};
+extern const struct status_alarm status_alarms[STATUS_ALARM_COUNT];
+
+#endif

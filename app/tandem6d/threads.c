@@ -1,0 +1,328 @@
+#include "threads.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <time.h>
+
+#include <urcu/urcu-qsbr.h>
+
+#include "base/log.h"
+
+enum {
+    IDLE_TURNS_BEFORE_SLEEP = 64,
+    WORKER_SLEEP_US = 50,     /* at most 200 (design invariant 8) */
+    JOURNAL_SPIN_TURNS = 200, /* empty turns before the journal thread rests */
+    JOURNAL_SLEEP_US = 20,
+    JOURNAL_RETRY_MS = 100, /* after a failed write */
+    CHECKPOINT_POLL_MS = 50,
+    CHECKPOINT_SLOTS = 256, /* slots read in one RCU read side */
+    WORKER_DRAIN_MS = 1000,
+};
+
+struct threads {
+    struct server *server;
+    const struct clock *clock;
+    pthread_t journal, checkpoint;
+    bool journal_started, checkpoint_started;
+    _Atomic bool stop_workers, stop_journal, stop_checkpoint;
+    _Atomic bool journal_clean; /* the last turn left nothing behind */
+    bool busy_poll;
+};
+
+/* Workers get only a struct worker from their lcore; there is one set of threads a process. */
+static struct threads *threads_of_process;
+
+static void sleep_us(unsigned us)
+{
+    struct timespec ts = {.tv_sec = us / 1000000, .tv_nsec = (long)(us % 1000000) * 1000};
+
+    urcu_qsbr_thread_offline();
+    nanosleep(&ts, NULL);
+    urcu_qsbr_thread_online();
+}
+
+static int worker_loop(void *arg)
+{
+    struct threads *threads = threads_of_process;
+    struct worker *worker = arg;
+    unsigned idle = 0;
+    msec_t stop_ms = 0;
+
+    (void)prctl(PR_SET_TIMERSLACK, 1000UL);
+    urcu_qsbr_register_thread();
+    for (;;) {
+        msec_t now_ms = clock_mono_ms();
+
+        idle = worker_turn(worker, now_ms, clock_now(threads->clock, now_ms)) ? 0 : idle + 1;
+        urcu_qsbr_quiescent_state();
+        if (atomic_load_explicit(&threads->stop_workers, memory_order_relaxed)) {
+            worker->draining = true;
+            stop_ms = stop_ms ? stop_ms : now_ms + WORKER_DRAIN_MS;
+            if (!worker_has_parked(worker) || now_ms > stop_ms) {
+                break;
+            }
+        }
+        if (idle >= IDLE_TURNS_BEFORE_SLEEP && !threads->busy_poll && !worker_has_parked(worker)) {
+            sleep_us(WORKER_SLEEP_US);
+        }
+    }
+    urcu_qsbr_unregister_thread();
+    return 0;
+}
+
+static void *journal_main(void *arg)
+{
+    struct threads *threads = arg;
+    struct journal *journal = threads->server->journal;
+    unsigned idle = 0;
+
+    (void)prctl(PR_SET_TIMERSLACK, 1000UL);
+    urcu_qsbr_register_thread();
+    for (;;) {
+        bool stop = atomic_load(&threads->stop_journal);
+        int r = journal_turn(journal);
+
+        urcu_qsbr_quiescent_state();
+        if (stop && r <= 0) {
+            atomic_store(&threads->journal_clean, r == 0);
+            break;
+        }
+        idle = r > 0 ? 0 : idle + 1;
+        if (r < 0) {
+            log_error("the log cannot be written: %s; nothing new is promised until it can",
+                      strerror(-r));
+            sleep_us(JOURNAL_RETRY_MS * 1000);
+        } else if (idle > JOURNAL_SPIN_TURNS) {
+            sleep_us(JOURNAL_SLEEP_US);
+        }
+    }
+    urcu_qsbr_unregister_thread();
+    return NULL;
+}
+
+struct checkpoint_walk {
+    struct server *server;
+    uint32_t slot;
+    bool floor_told;
+};
+
+static void checkpoint_put_lease(struct wire_out *out, const struct lease *lease)
+{
+    uint8_t *head = wire_out_room(out, 2);
+    uint16_t size = (uint16_t)record_lease_encode(lease, lease->version, true, out->at);
+
+    memcpy(head, &size, 2);
+    (void)wire_out_room(out, size);
+}
+
+/* The forgotten leases' records are about to leave the log; their versions must not come again. */
+static void checkpoint_put_floor(struct wire_out *out, const struct store *store)
+{
+    uint8_t *head = wire_out_room(out, 2);
+    uint8_t bytes[8];
+    uint16_t size;
+
+    wire_set_u64(bytes, store_version_floor(store));
+    size = (uint16_t)record_meta_encode(META_VERSION_FLOOR, (struct span){bytes, sizeof(bytes)},
+                                        out->at);
+    memcpy(head, &size, 2);
+    (void)wire_out_room(out, size);
+}
+
+/* Tells some leases; the versions read may not be durable in the log yet, which is harmless: nobody
+ * has been told of them, and they are no less true. */
+static bool checkpoint_step(void *ctx, struct wire_out *out)
+{
+    struct checkpoint_walk *walk = ctx;
+    uint32_t slots = store_slot_max(walk->server->store);
+    struct lease_found found;
+
+    if (!walk->floor_told) {
+        walk->floor_told = true;
+        checkpoint_put_floor(out, walk->server->store);
+    }
+    urcu_qsbr_quiescent_state();
+    for (unsigned i = 0; i < CHECKPOINT_SLOTS && walk->slot < slots; i++) {
+        if ((size_t)(out->end - out->at) < CHANGE_RECORD_MAX + 2) {
+            break;
+        }
+        if (store_read(walk->server->store, walk->slot++, &found)) {
+            checkpoint_put_lease(out, &found.lease);
+        }
+    }
+    return walk->slot < slots;
+}
+
+static void checkpoint_write(struct server *server)
+{
+    struct checkpoint_walk walk = {.server = server};
+    int r = journal_checkpoint(server->journal, checkpoint_step, &walk);
+
+    if (r) {
+        log_error("the checkpoint failed: %s; the log grows until one succeeds", strerror(-r));
+    }
+}
+
+static void *checkpoint_main(void *arg)
+{
+    struct threads *threads = arg;
+
+    urcu_qsbr_register_thread();
+    while (!atomic_load(&threads->stop_checkpoint)) {
+        if (journal_checkpoint_due(threads->server->journal)) {
+            checkpoint_write(threads->server);
+        }
+        if (journal_prepare(threads->server->journal) != 1) {
+            sleep_us(CHECKPOINT_POLL_MS *
+                     1000); /* enough segments are ready, or there is no room */
+        }
+    }
+    urcu_qsbr_unregister_thread();
+    return NULL;
+}
+
+int threads_start(struct server *server, struct ports *ports, const struct clock *clock,
+                  int (*worker_main)(void *worker), struct threads **ret_threads)
+{
+    struct threads *threads = calloc(1, sizeof(*threads));
+    int r;
+
+    if (!threads) {
+        return -ENOMEM;
+    }
+    threads->server = server;
+    threads->clock = clock;
+    threads->busy_poll = server->config->poll == CONFIG_POLL_BUSY;
+    threads_of_process = threads;
+    r = -pthread_create(&threads->journal, NULL, journal_main, threads);
+    threads->journal_started = r == 0;
+    if (r == 0) {
+        r = -pthread_create(&threads->checkpoint, NULL, checkpoint_main, threads);
+        threads->checkpoint_started = r == 0;
+    }
+    r = r ? r : ports_workers_launch(ports, worker_main ? worker_main : worker_loop);
+    if (r) {
+        threads_stop_workers(threads);
+        (void)threads_stop(threads);
+        return r;
+    }
+    *ret_threads = threads;
+    return 0;
+}
+
+void threads_stop_workers(struct threads *threads)
+{
+    atomic_store(&threads->stop_workers, true);
+    ports_workers_wait();
+}
+
+/* Every disk call may block, and nobody may block while online. Registered threads only (the
+ * control core at boot included). */
+static const struct disk *blocking_inner(void *ctx)
+{
+    return ctx;
+}
+
+#define BLOCKING(call)                                                                             \
+    __extension__({                                                                                \
+        const struct disk *inner = blocking_inner(ctx);                                            \
+        bool online = urcu_qsbr_read_ongoing();                                                    \
+        if (online) {                                                                              \
+            urcu_qsbr_thread_offline();                                                            \
+        }                                                                                          \
+        __typeof__(inner->ops->call) result = inner->ops->call;                                    \
+        if (online) {                                                                              \
+            urcu_qsbr_thread_online();                                                             \
+        }                                                                                          \
+        result;                                                                                    \
+    })
+
+static int blocking_list(void *ctx, void (*on_name)(void *arg, const char *name, uint64_t size),
+                         void *arg)
+{
+    return BLOCKING(list(inner->ctx, on_name, arg));
+}
+
+static int blocking_open(void *ctx, const char *name, bool create, bool durable,
+                         struct disk_file **ret_file)
+{
+    return BLOCKING(open(inner->ctx, name, create, durable, ret_file));
+}
+
+static void blocking_close(void *ctx, struct disk_file *file)
+{
+    const struct disk *inner = blocking_inner(ctx);
+
+    inner->ops->close(inner->ctx, file);
+}
+
+static int blocking_write(void *ctx, struct disk_file *file, uint64_t offset, const uint8_t *buf,
+                          size_t size)
+{
+    return BLOCKING(write(inner->ctx, file, offset, buf, size));
+}
+
+static int64_t blocking_read(void *ctx, struct disk_file *file, uint64_t offset, uint8_t *buf,
+                             size_t size)
+{
+    return BLOCKING(read(inner->ctx, file, offset, buf, size));
+}
+
+static int blocking_sync(void *ctx, struct disk_file *file)
+{
+    return BLOCKING(sync(inner->ctx, file));
+}
+
+static int blocking_truncate(void *ctx, struct disk_file *file, uint64_t size)
+{
+    return BLOCKING(truncate(inner->ctx, file, size));
+}
+
+static int blocking_rename(void *ctx, const char *from, const char *to)
+{
+    return BLOCKING(rename(inner->ctx, from, to));
+}
+
+static int blocking_remove(void *ctx, const char *name)
+{
+    return BLOCKING(remove(inner->ctx, name));
+}
+
+struct disk threads_disk(const struct disk *disk)
+{
+    static const struct disk_ops ops = {
+        .list = blocking_list,
+        .open = blocking_open,
+        .close = blocking_close,
+        .write = blocking_write,
+        .read = blocking_read,
+        .sync = blocking_sync,
+        .truncate = blocking_truncate,
+        .rename = blocking_rename,
+        .remove = blocking_remove,
+    };
+
+    return (struct disk){&ops, (void *)(uintptr_t)disk};
+}
+
+bool threads_stop(struct threads *threads)
+{
+    bool clean;
+
+    atomic_store(&threads->stop_checkpoint, true);
+    if (threads->checkpoint_started) {
+        pthread_join(threads->checkpoint, NULL);
+    }
+    atomic_store(&threads->stop_journal, true);
+    if (threads->journal_started) {
+        pthread_join(threads->journal, NULL);
+    }
+    clean = atomic_load(&threads->journal_clean);
+    if (clean) {
+        checkpoint_write(threads->server);
+    }
+    threads_of_process = NULL;
+    free(threads);
+    return clean;
+}

@@ -1,0 +1,28 @@
+/* The threads around a server: workers on their lcores, the journal thread, the checkpoint thread.
+ * Each is a registered QSBR reader that is offline whenever it may block. The control core is the
+ * caller. */
+#ifndef TANDEM6D_THREADS_H
+#define TANDEM6D_THREADS_H
+
+#include "clock.h"
+#include "port.h"
+#include "server/server.h"
+
+struct threads;
+
+/* Starts the journal and checkpoint threads, then on each worker's lcore worker_main (NULL: the
+ * usual loop; benches bring their own). */
+int threads_start(struct server *server, struct ports *ports, const struct clock *clock,
+                  int (*worker_main)(void *worker), struct threads **ret_threads) MUST_CHECK;
+
+/* Stops the workers once their parked replies have left (at most a second). */
+void threads_stop_workers(struct threads *threads);
+
+/* Stops journal and checkpoint threads once the rings are empty, and frees. False when the disk
+ * would not take the last records. */
+bool threads_stop(struct threads *threads);
+
+/* The disk with every call that may block made RCU-offline, for journal_config. */
+struct disk threads_disk(const struct disk *disk);
+
+#endif

@@ -1,0 +1,410 @@
+/* The whole server on the benchmark port: net_null whose receive callback writes the frames of any
+ * number of clients and whose send callback reads the answers (design 5). The real worker, store,
+ * journal thread and disk; only the wire is missing. The generator's own cycles are measured and
+ * taken off.
+ *
+ * The last line is one JSON object; echo_ns_per_packet is the same frames, received and sent back
+ * by the same port in the same run, without a server between. */
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <rte_cycles.h>
+#include <rte_ethdev.h>
+#include <rte_mbuf.h>
+#include <urcu/urcu-qsbr.h>
+
+#include "base/log.h"
+#include "dhcp6/message.h"
+#include "disk.h"
+#include "load.h"
+#include "server/apply.h"
+#include "server/worker.h"
+#include "threads.h"
+
+enum {
+    WINDOW = 6144,
+    OFFERS = 8192,
+    RUN_MAX = 64
+};
+
+enum phase {
+    PHASE_ECHO,
+    PHASE_FILL,
+    PHASE_RUN,
+    PHASE_DONE
+};
+
+struct bench {
+    enum load_kind kind;
+    const char *name;
+    uint64_t leases;
+    unsigned ia_count;
+    double seconds;
+    const char *state_dir;
+    struct config *config;
+    struct clock clock;
+    struct server *server;
+    struct ports *ports;
+    struct threads *threads;
+    struct load load;
+    struct disk_dir *dir;
+    struct disk disk, journal_disk;
+    _Atomic enum phase phase;
+    /* The worker lcore's. */
+    uint64_t random, next_client, gen_cycles, answers, sent;
+    uint32_t offers[OFFERS]; /* clients that hold an offer and will ask for it */
+    uint32_t offer_head, offer_tail;
+    uint64_t packets, cycles, busy_cycles, records, replies;
+    double echo_ns;
+};
+
+static struct bench
+    bench; /* DPDK's callbacks and lcore functions carry one pointer; this is all of it */
+
+static uint64_t random_next(struct bench *b)
+{
+    b->random = b->random * 6364136223846793005ULL + 1442695040888963407ULL;
+    return b->random ^ (b->random >> 29);
+}
+
+static uint64_t random_client(struct bench *b)
+{
+    return (uint64_t)(((unsigned __int128)random_next(b) * b->load.client_count) >> 64);
+}
+
+/* The next frame to be received, into buf; 0 when the window is full or there is nothing more to
+ * ask. */
+static size_t frame_next(struct bench *b, uint8_t *buf)
+{
+    uint32_t xid = (uint32_t)b->sent++;
+
+    switch (atomic_load_explicit(&b->phase, memory_order_relaxed)) {
+    case PHASE_ECHO:
+        return load_write(&b->load, b->kind == LOAD_REQUEST ? LOAD_SOLICIT : b->kind,
+                          random_client(b), xid, buf);
+    case PHASE_FILL:
+        if (b->next_client == b->load.client_count) {
+            return 0;
+        }
+        return load_write(&b->load, LOAD_RAPID, b->next_client++, xid, buf);
+    case PHASE_RUN:
+        break;
+    case PHASE_DONE:
+        return 0;
+    }
+    if (b->kind != LOAD_REQUEST) {
+        return load_write(&b->load, b->kind, random_client(b), xid, buf);
+    }
+    if (b->offer_head != b->offer_tail) {
+        return load_write(&b->load, LOAD_REQUEST, b->offers[b->offer_tail++ % OFFERS], xid, buf);
+    }
+    if (b->next_client == b->load.client_count) {
+        return 0;
+    }
+    return load_write(&b->load, LOAD_SOLICIT, b->next_client++, xid, buf);
+}
+
+static uint16_t on_rx(uint16_t port, uint16_t queue, struct rte_mbuf **mbufs, uint16_t count,
+                      uint16_t max, void *arg)
+{
+    struct bench *b = arg;
+    uint64_t start = rte_rdtsc();
+    uint16_t made = 0;
+
+    (void)port;
+    (void)queue;
+    (void)max;
+    if (park_used(&b->server->workers[0].park) + PACKET_BURST <= WINDOW) {
+        for (; made < count; made++) {
+            size_t size = frame_next(b, rte_pktmbuf_mtod(mbufs[made], uint8_t *));
+
+            if (size == 0) {
+                break;
+            }
+            mbufs[made]->data_len = (uint16_t)size;
+            mbufs[made]->pkt_len = (uint32_t)size;
+        }
+    }
+    rte_pktmbuf_free_bulk(mbufs + made, (unsigned)count - made);
+    b->gen_cycles += rte_rdtsc() - start;
+    return made;
+}
+
+static uint16_t on_tx(uint16_t port, uint16_t queue, struct rte_mbuf **mbufs, uint16_t count,
+                      void *arg)
+{
+    struct bench *b = arg;
+    uint64_t start = rte_rdtsc();
+
+    (void)port;
+    (void)queue;
+    for (uint16_t i = 0;
+         i < count && atomic_load_explicit(&b->phase, memory_order_relaxed) != PHASE_ECHO; i++) {
+        uint8_t type = 0;
+        uint64_t client = load_read(&b->load, rte_pktmbuf_mtod(mbufs[i], const uint8_t *),
+                                    mbufs[i]->data_len, &type);
+
+        if (client == UINT64_MAX) {
+            continue;
+        }
+        b->answers++;
+        if (type == DHCP6_ADVERTISE && b->kind == LOAD_REQUEST) {
+            b->offers[b->offer_head++ % OFFERS] = (uint32_t)client;
+        }
+    }
+    b->gen_cycles += rte_rdtsc() - start;
+    return count;
+}
+
+/* The baseline: receive and send back. */
+static void run_echo(struct bench *b)
+{
+    uint64_t hz = rte_get_tsc_hz(), end = rte_rdtsc() + hz / 2, start, packets = 0;
+    struct rte_mbuf *mbufs[PACKET_BURST];
+
+    b->gen_cycles = 0;
+    start = rte_rdtsc();
+    while (rte_rdtsc() < end) {
+        uint16_t count = rte_eth_rx_burst(0, 0, mbufs, PACKET_BURST);
+        packets += rte_eth_tx_burst(0, 0, mbufs, count);
+    }
+    b->echo_ns = (double)(rte_rdtsc() - start - b->gen_cycles) / (double)packets / (double)hz * 1e9;
+}
+
+/* Turns until the phase's work is done or time is up. */
+static void run_phase(struct bench *b, struct worker *worker, double seconds)
+{
+    uint64_t hz = rte_get_tsc_hz(), start = rte_rdtsc(),
+             end = start + (uint64_t)(seconds * (double)hz);
+    uint64_t idle_since = start;
+
+    b->gen_cycles = b->busy_cycles = b->packets = b->answers = 0;
+    for (;;) {
+        uint64_t t = rte_rdtsc(), gen = b->gen_cycles;
+        msec_t now_ms = clock_mono_ms();
+        unsigned handled = worker_turn(worker, now_ms, clock_now(&b->clock, now_ms));
+
+        urcu_qsbr_quiescent_state();
+        if (handled) {
+            idle_since = rte_rdtsc();
+            b->busy_cycles += idle_since - t - (b->gen_cycles - gen);
+            b->packets += handled;
+        }
+        if (t > end || (!worker_has_parked(worker) && t - idle_since > hz / 20 && handled == 0 &&
+                        t > idle_since)) {
+            break;
+        }
+    }
+    b->cycles = rte_rdtsc() - start - b->gen_cycles;
+}
+
+static uint64_t records_written(struct bench *b)
+{
+    struct journal_stats stats;
+
+    journal_stats_get(b->server->journal, &stats);
+    return stats.records;
+}
+
+static int bench_main(void *arg)
+{
+    struct bench *b = &bench;
+    struct worker *worker = arg;
+
+    urcu_qsbr_register_thread();
+    atomic_store(&b->phase, PHASE_ECHO);
+    run_echo(b);
+    if (b->kind == LOAD_RENEW || b->kind == LOAD_SOLICIT) {
+        uint64_t start = rte_rdtsc();
+
+        atomic_store(&b->phase, PHASE_FILL);
+        run_phase(b, worker, 3600);
+        fprintf(stderr, "filled %" PRIu64 " clients in %.1f s\n", b->next_client,
+                (double)(rte_rdtsc() - start) / (double)rte_get_tsc_hz());
+    }
+    atomic_store(&b->phase, PHASE_RUN);
+    b->records = records_written(b);
+    run_phase(b, worker, b->seconds);
+    b->records = records_written(b) - b->records;
+    atomic_store(&b->phase, PHASE_DONE);
+    worker->draining = true;
+    while (worker_has_parked(worker)) {
+        (void)worker_turn(worker, clock_mono_ms(), clock_now(&b->clock, clock_mono_ms()));
+        urcu_qsbr_quiescent_state();
+    }
+    urcu_qsbr_unregister_thread();
+    return 0;
+}
+
+static int config_make(struct bench *b)
+{
+    static const char format[] =
+        "{ \"server\": { \"name\": \"bench\", \"state_dir\": \"%s\" },"
+        "  \"store\": { \"leases_max\": %" PRIu64 " },"
+        "  \"journal\": { \"checkpoint_log_mib\": 16384 },"
+        "  \"dataplane\": { \"workers\": 1, \"poll\": \"busy\", \"ports\": ["
+        "    { \"name\": \"bench0\", \"device\": \"net_null0\", \"mac\": \"02:00:00:00:00:01\" } ] "
+        "},"
+        "  \"lifetimes\": { \"preferred_s\": 3000, \"valid_s\": 3600 }, \"rapid_commit\": true,"
+        "  \"options\": { \"dns_servers\": [\"2001:db8::53\"], \"domain_search\": "
+        "[\"example.org\"] },"
+        "  \"links\": [ { \"name\": \"bench\", \"port\": \"bench0\", \"subnets\": "
+        "[\"2001:db8:17::/64\"],"
+        "    \"pools\": [ { \"type\": \"address\", \"range\": \"2001:db8:17::/64\" },"
+        "      { \"type\": \"prefix\", \"range\": \"2001:dc0::/30\", \"delegated_length\": 56 } ] "
+        "} ] }";
+    char text[2048];
+    struct config_error error;
+
+    (void)snprintf(text, sizeof(text), format, b->state_dir, b->leases + b->leases / 16 + 4096);
+    if (config_parse("bench", text, strlen(text), &b->config, &error) != 0) {
+        fprintf(stderr, "%u: %s: %s\n", error.line, error.pointer, error.text);
+        return -EINVAL;
+    }
+    return 0;
+}
+
+static int server_make(struct bench *b)
+{
+    static const uint8_t duid[] = {0, 1, 0, 1, 0x31, 0, 0, 0, 2, 0, 0, 0, 0, 1};
+    struct policy_identity identity = {{duid, sizeof(duid)}, {0x1234, 0x5678}};
+    struct journal_config journal = {.on_durable = server_on_durable};
+    struct journal_damage damage;
+    struct policy *old;
+    char error[DISK_TEXT_MAX];
+    int r;
+
+    clock_start(&b->clock);
+    r = disk_dir_open(b->state_dir, true, &b->dir, error);
+    r = r ? r : server_new(b->config, &identity, clock_now(&b->clock, clock_mono_ms()), &b->server);
+    if (r) {
+        return r;
+    }
+    b->disk = disk_dir_disk(b->dir);
+    b->journal_disk = threads_disk(&b->disk);
+    journal.disk = b->journal_disk;
+    journal.rings = b->server->rings;
+    journal.ring_count = 2;
+    journal.checkpoint_log_max = b->config->checkpoint_log_max;
+    journal.ctx = b->server;
+    r = journal_open(&journal, server_replay, b->server, false, &b->server->journal, &damage);
+    r = r ? r : store_load_done(b->server->store);
+    r = r ? r : server_apply(b->server, b->config, &old);
+    r = r ? r : ports_start(b->config, b->server, &b->ports);
+    atomic_store(&b->server->operating_until_s, clock_now(&b->clock, clock_mono_ms()) + 86400);
+    return r;
+}
+
+static int run(struct bench *b)
+{
+    int r = config_make(b);
+
+    r = r ? r : server_make(b);
+    r = r ? r : load_init(&b->load, b->leases / b->ia_count, b->ia_count);
+    if (r) {
+        fprintf(stderr, "cannot start: %s\n", strerror(-r));
+        return r;
+    }
+    if (!rte_eth_add_rx_callback(0, 0, on_rx, b) || !rte_eth_add_tx_callback(0, 0, on_tx, b)) {
+        return -ENOTSUP;
+    }
+    urcu_qsbr_thread_offline();
+    r = threads_start(b->server, b->ports, &b->clock, bench_main, &b->threads);
+    if (r == 0) {
+        threads_stop_workers(b->threads);
+    }
+    return r;
+}
+
+static void report(const struct bench *b)
+{
+    double hz = (double)rte_get_tsc_hz();
+    double seconds = (double)b->cycles / hz;
+    struct store_stats stats;
+    uint64_t sums[COUNTER_COUNT], drops = 0;
+
+    store_stats_get(b->server->store, &stats);
+    server_counters_sum(b->server, sums);
+    for (unsigned c = 0; c < COUNTER_COUNT; c++) {
+        drops += strcmp(counter_table[c].group, "drop") == 0 ? sums[c] : 0;
+    }
+    printf("{\"bench\": \"%s\", \"replies_per_s\": %.0f, \"ns_per_packet\": %.1f, "
+           "\"echo_ns_per_packet\": %.1f, \"leases\": %" PRIu64 ", \"workers\": 1, "
+           "\"records_per_reply\": %.3f, \"busy_fraction\": %.3f, \"dropped\": %" PRIu64
+           ", \"wrong\": %" PRIu64 ", \"store_bytes_per_lease\": %.1f}\n",
+           b->name, (double)b->answers / seconds,
+           (double)b->busy_cycles / (double)b->packets / hz * 1e9, b->echo_ns, stats.slots_used,
+           (double)b->records / (double)b->answers, (double)b->busy_cycles / (double)b->cycles,
+           drops, b->load.wrong, (double)stats.memory_bytes / (double)stats.slots_used);
+}
+
+static const struct {
+    const char *name;
+    enum load_kind kind;
+} kinds[] = {{"renew", LOAD_RENEW},
+             {"solicit", LOAD_SOLICIT},
+             {"request", LOAD_REQUEST},
+             {"rapid", LOAD_RAPID}};
+
+static int usage(void)
+{
+    fputs("usage: bench_server renew|solicit|request|rapid [--leases N] [--ia 1|2] [--seconds S] "
+          "[--state-dir DIR]\n",
+          stderr);
+    return 2;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct option options[] = {{"leases", required_argument, NULL, 'l'},
+                                            {"ia", required_argument, NULL, 'i'},
+                                            {"seconds", required_argument, NULL, 's'},
+                                            {"state-dir", required_argument, NULL, 'd'},
+                                            {NULL, 0, NULL, 0}};
+    struct bench *b = &bench;
+    char state_dir[] = "/var/tmp/tandem6-bench-XXXXXX";
+    int c, r;
+
+    *b = (struct bench){.leases = 1000000, .ia_count = 2, .seconds = 5, .random = 12345};
+    while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        switch (c) {
+        case 'l':
+            b->leases = strtoull(optarg, NULL, 10);
+            break;
+        case 'i':
+            b->ia_count = (unsigned)strtoul(optarg, NULL, 10);
+            break;
+        case 's':
+            b->seconds = strtod(optarg, NULL);
+            break;
+        case 'd':
+            b->state_dir = optarg;
+            break;
+        default:
+            return usage();
+        }
+    }
+    for (size_t i = 0; optind < argc && i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        if (strcmp(argv[optind], kinds[i].name) == 0) {
+            b->name = kinds[i].name;
+            b->kind = kinds[i].kind;
+        }
+    }
+    if (!b->name || b->leases < 1000 || b->ia_count < 1 || b->ia_count > 2) {
+        return usage();
+    }
+    if (!b->state_dir && !(b->state_dir = mkdtemp(state_dir))) {
+        perror(state_dir);
+        return 1;
+    }
+    urcu_qsbr_register_thread();
+    r = run(b);
+    if (r == 0) {
+        report(b);
+    }
+    _exit(r != 0); /* a benchmark's state is not worth an orderly shutdown */
+}
