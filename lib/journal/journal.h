@@ -15,6 +15,8 @@
 #ifndef JOURNAL_JOURNAL_H
 #define JOURNAL_JOURNAL_H
 
+#include <stdio.h>
+
 #include "base/change.h"
 #include "base/units.h"
 #include "journal/disk.h"
@@ -48,7 +50,9 @@ struct journal_damage {
 
 /* Opens or creates the log in the disk's directory, replays it, starts a new boot epoch. On
  * -EBADMSG *ret_damage says where and what; with repair set the chain is cut there instead, and
- * *ret_damage still says what was lost. */
+ * *ret_damage still says what was lost (file[0] is 0 when nothing was damaged). *ret_damage is
+ * always written. After a repair write a checkpoint before stopping: a damaged checkpoint stays
+ * until a newer one replaces it. */
 int journal_open(const struct journal_config *config, journal_replay_fn *on_record,
                  void *replay_ctx, bool repair, struct journal **ret_journal,
                  struct journal_damage *ret_damage) MUST_CHECK;
@@ -58,8 +62,20 @@ void journal_close(struct journal *journal);
  * (0: nothing to do), or a negative errno when the disk failed; then call again after a pause. */
 int journal_turn(struct journal *journal) MUST_CHECK;
 
+/* Checkpoint thread, in its idle time: one bounded step (about 1 MiB of zeros, synced) towards
+ * having the next segments ready, so that commits never wait for one to be made. 1: call again
+ * soon; 0: enough are ready; or a negative errno (no room; call again after a pause). Never needed
+ * for correctness: without it journal_turn makes growing segments, at about half the speed. */
+int journal_prepare(struct journal *journal) MUST_CHECK;
+
 /* Checkpoint thread. Where the image comes from: on_step fills records into out (record wire form,
- * each preceded by its 16-bit size, host order) and returns false when everything has been told. */
+ * each preceded by its 16-bit size, host order) and returns false when everything has been told.
+ * There is room for CHECKPOINT_STEP_ROOM octets at each call; a record that does not fit any more
+ * must wait for the next call (out->failed ends the checkpoint with -EMSGSIZE). */
+enum {
+    CHECKPOINT_STEP_ROOM = 64 << 10
+};
+
 typedef bool checkpoint_step_fn(void *ctx, struct wire_out *out);
 
 /* True when enough log has gathered since the last checkpoint. Any thread. */
@@ -82,5 +98,9 @@ struct journal_stats {
 };
 
 void journal_stats_get(const struct journal *journal, struct journal_stats *ret_stats);
+
+/* For operators: checkpoints and log as lines of text (file, offset, batch, record), broken and
+ * stale batches named. Only reads; no journal needs to be open. */
+int journal_dump(const struct disk *disk, FILE *out) MUST_CHECK;
 
 #endif
