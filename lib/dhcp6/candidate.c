@@ -77,7 +77,6 @@ static bool status_allows(const struct decide_input *input, const struct grant *
     switch ((enum binding_status)lease->status) {
     case BINDING_FREE:
     case BINDING_FREE_BACKUP: /* whose half it is says the parity or the claim bit */
-    case BINDING_PENDING_FREE:
         return true;
     case BINDING_ACTIVE:
         /* With a partner an expiry must be told and acknowledged first (RFC 8156 4.2.2.1). */
@@ -85,6 +84,7 @@ static bool status_allows(const struct decide_input *input, const struct grant *
     case BINDING_EXPIRED:
     case BINDING_RELEASED:
     case BINDING_RESET:
+    case BINDING_PENDING_FREE:
         /* With a partner even the same client may have it only before the partner was told, which
          * the record does not show: wait for the acknowledgement (protocol facts B.7). */
         return trusted && !grant->partner;
@@ -109,8 +109,7 @@ static bool claim_allows(const struct decide_input *input, const struct candidat
     if (candidate->resource.type != LEASE_TYPE_PD || candidate->pool < 0) {
         return true;
     }
-    if (present && lease->status != BINDING_FREE && lease->status != BINDING_FREE_BACKUP &&
-        lease->status != BINDING_PENDING_FREE) {
+    if (present && lease->status != BINDING_FREE && lease->status != BINDING_FREE_BACKUP) {
         return own;
     }
     unit = pool_unit_index(&input->policy->pools[candidate->pool].pool, &candidate->resource);

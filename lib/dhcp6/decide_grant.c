@@ -316,7 +316,10 @@ static void held_extend(struct granting *g, unsigned ia_index)
             lease_revoke(g, &entry->lease.resource); /* 18.3.4: not appropriate for the link */
         }
     }
-    for (unsigned i = 0; i < count && g->given_count == given_before; i++) {
+    if (g->given_count != given_before) {
+        return;
+    }
+    for (unsigned i = 0; i < count; i++) {
         const struct lease_found *entry = held_entry(g, ia_index, i);
 
         if (entry) {
@@ -325,23 +328,39 @@ static void held_extend(struct granting *g, unsigned ia_index)
     }
 }
 
-/* Listed leases the client must stop using: unfit for the link, or somebody else's. */
-static void listed_revoke(struct granting *g, const struct dhcp6_ia *ia)
+/* True when configuration says that the resource is for some other place. Of a prefix in none of
+ * our pools it says nothing: who renews it with us cannot have it, who rebinds it may have it from
+ * another server. */
+static bool off_link(const struct granting *g, const struct resource *resource)
+{
+    if (on_link(g, resource)) {
+        return false;
+    }
+    return resource->type == LEASE_TYPE_NA || g->input->message->type == DHCP6_RENEW ||
+           policy_pool_find(g->input->policy, resource) >= 0;
+}
+
+/* True when the resource is held, but not by this client. An active lease of another IA of the same
+ * client is that IA's matter. */
+static bool held_elsewhere(const struct granting *g, const struct resource *resource)
 {
     const struct decide_input *input = g->input;
     struct lease_found found;
 
-    for (unsigned i = 0; i < ia->lease_count; i++) {
-        const struct resource *r = &input->message->leases[ia->lease_first + i].resource;
+    return input->source->find(input->source->ctx, resource, &found) &&
+           lease_is_held(&found.lease, input->now) &&
+           !(found.lease.status == BINDING_ACTIVE &&
+             span_equal(found.lease.duid, input->message->client_id));
+}
 
-        if (ip6_is_zero(r->prefix) || candidate_in_plan(g->plan, r)) {
-            continue;
-        }
-        /* An active lease of another IA of the same client is that IA's matter. */
-        if (!on_link(g, r) || (input->source->find(input->source->ctx, r, &found) &&
-                               lease_is_held(&found.lease, input->now) &&
-                               !(found.lease.status == BINDING_ACTIVE &&
-                                 span_equal(found.lease.duid, input->message->client_id)))) {
+/* Listed leases the client must stop using: unfit for the link, or somebody else's. */
+static void listed_revoke(struct granting *g, const struct dhcp6_ia *ia)
+{
+    for (unsigned i = 0; i < ia->lease_count; i++) {
+        const struct resource *r = &g->input->message->leases[ia->lease_first + i].resource;
+
+        if (!ip6_is_zero(r->prefix) && !candidate_in_plan(g->plan, r) &&
+            (off_link(g, r) || held_elsewhere(g, r))) {
             lease_revoke(g, r);
         }
     }
@@ -359,7 +378,7 @@ static void ia_extend(struct granting *g, unsigned ia_index)
         new_give(g, ia_index);
     }
     /* RECOVER-DONE speaks of known leases only (protocol facts F.37). */
-    if (g->plan->lease_count - answer->lease_first < ia->lease_count && !g->known_only) {
+    if (!g->known_only) {
         listed_revoke(g, ia);
     }
     answer->lease_count = (uint8_t)(g->plan->lease_count - answer->lease_first);
