@@ -1,0 +1,153 @@
+/* tandem6ctl: the command-line client. Knows the few readable commands; everything else it learns
+ * from the server (rpc.discover). */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "commands.h"
+
+/* What the command line asks for besides the command. */
+struct wishes {
+    const char *socket_path;
+    bool json, help, version;
+};
+
+static bool options_parse(int argc, char **argv, struct wishes *wishes)
+{
+    static const struct option options[] = {
+        {"socket", required_argument, NULL, 's'},
+        {"json", no_argument, NULL, 'j'},
+        {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'V'},
+        {NULL, 0, NULL, 0},
+    };
+    int option;
+
+    while ((option = getopt_long(argc, argv, "s:jhV", options, NULL)) != -1) {
+        if (option == 's') {
+            wishes->socket_path = optarg;
+        } else if (option == 'j') {
+            wishes->json = true;
+        } else if (option == 'h') {
+            wishes->help = true;
+        } else if (option == 'V') {
+            wishes->version = true;
+        } else {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void usage_print(FILE *out)
+{
+    (void)fprintf(out,
+                  "usage: tandem6ctl [--socket PATH] [--json] COMMAND [argument...]\n"
+                  "       tandem6ctl [--socket PATH] METHOD [key=value...]\n"
+                  "       tandem6ctl METHOD --help\n"
+                  "\n"
+                  "A value that is JSON is sent as such, anything else as a string; a.b=c sets "
+                  "a nested member.\n"
+                  "\ncommands\n");
+    for (const struct command *command = commands; command->name; command++) {
+        (void)fprintf(out, "  %-8s %-17s %s\n", command->name, command->arguments, command->help);
+    }
+    (void)fprintf(out, "\noptions\n"
+                       "  -s, --socket PATH  the server's socket, else $TANDEM6_SOCKET, "
+                       "else " CLIENT_SOCKET_DEFAULT "\n"
+                       "  -j, --json         answers as JSON\n"
+                       "  -h, --help         this text\n"
+                       "  -V, --version      version of this program\n"
+                       "\nexit status: 0 done, 1 the server says no, 2 usage, 3 no connection\n");
+}
+
+/* The whole help: what we know, and what the server knows if there is one. */
+static int help_print(struct session *session)
+{
+    json_t *document;
+
+    usage_print(stdout);
+    (void)printf("\nmethods of %s\n", session->client.socket_path);
+    (void)fflush(stdout);
+    if (client_call(&session->client, "rpc.discover", NULL, &document) == CLIENT_OK) {
+        size_t index;
+        json_t *row;
+
+        json_array_foreach(json_object_get(document, "methods"), index, row)
+        {
+            const char *name = json_string_value(json_object_get(row, "name"));
+            const char *summary = json_string_value(json_object_get(row, "summary"));
+
+            (void)printf("  %-20s %s\n", name ? name : "?", summary ? summary : "");
+        }
+        json_decref(document);
+    } else {
+        (void)printf("  not known: %s\n",
+                     session->client.error[0] ? session->client.error : "the server refused");
+    }
+    return EXIT_OK;
+}
+
+static int command_run(struct session *session, const char *name, bool help)
+{
+    for (const struct command *command = commands; command->name; command++) {
+        if (strcmp(command->name, name) != 0) {
+            continue;
+        }
+        if (help) {
+            (void)printf("usage: tandem6ctl %s %s\n  %s\n", name, command->arguments,
+                         command->help);
+            return EXIT_OK;
+        }
+        if (session->argc < command->arguments_min || session->argc > command->arguments_max) {
+            (void)fprintf(stderr, "usage: tandem6ctl %s %s\n", name, command->arguments);
+            return EXIT_USAGE;
+        }
+        return command->run(session);
+    }
+    if (strchr(name, '.') == NULL) {
+        (void)fprintf(stderr,
+                      "tandem6ctl: no command \"%s\"\n  \"tandem6ctl --help\" lists them; "
+                      "a method looks like server.status\n",
+                      name);
+        return EXIT_USAGE;
+    }
+    return help ? command_method_help(session, name) : command_method(session, name);
+}
+
+int main(int argc, char **argv)
+{
+    const char *from_environment = getenv("TANDEM6_SOCKET");
+    struct wishes wishes = {.socket_path = from_environment && from_environment[0]
+                                               ? from_environment
+                                               : CLIENT_SOCKET_DEFAULT};
+    struct session session = {0};
+    int code;
+
+    if (!options_parse(argc, argv, &wishes)) {
+        (void)fprintf(stderr, "  \"tandem6ctl --help\" shows what there is\n");
+        return EXIT_USAGE;
+    }
+    if (wishes.version) {
+        (void)printf("tandem6ctl %s\n", TANDEM6_VERSION);
+        return EXIT_OK;
+    }
+    client_init(&session.client, wishes.socket_path);
+    session.json = wishes.json;
+    if (optind == argc && wishes.help) {
+        code = help_print(&session);
+    } else if (optind == argc) {
+        usage_print(stderr);
+        code = EXIT_USAGE;
+    } else {
+        session.argc = argc - optind - 1;
+        session.argv = argv + optind + 1;
+        code = command_run(&session, argv[optind], wishes.help);
+    }
+    client_done(&session.client);
+    if (fflush(stdout) || ferror(stdout)) {
+        return code == EXIT_OK ? EXIT_SERVER : code;
+    }
+    return code;
+}
