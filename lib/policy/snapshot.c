@@ -63,7 +63,9 @@ static struct policy *policy_copy(const struct policy *from, struct span duid,
         policy_free(policy);
         return NULL;
     }
-    memcpy(owner->duid, duid.data, duid.size);
+    if (duid.size > 0) {
+        memcpy(owner->duid, duid.data, duid.size);
+    }
     policy->server_duid = (struct span){owner->duid, duid.size};
     grants_connect(policy);
     return policy;
