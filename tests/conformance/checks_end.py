@@ -211,6 +211,15 @@ def decline_free(env):
     expect(keys == set(free), f"{keys}")
 
 
+@check("decline-of-prefix", "RFC 9915 18.3.8",
+       "Decline is for addresses: an IA_PD in it does not end the delegation.")
+def decline_prefix(env):
+    client = Client(env)
+    key = client.delegate()
+    client.survives(client.build(DECLINE, ia_with(key)))
+    expect(client.holds(key), "the prefix is gone")
+
+
 # ---- INFORMATION-REQUEST ------------------------------------------------------------------------
 
 @check("information-request-reply", "RFC 9915 18.3.6",

@@ -47,9 +47,9 @@ def _reservation(key, clause):
         expect(addr not in keys and prefix not in keys, f"{answer}")
 
 
-for _key, _clause in (("duid", "RFC 9915 13.1"), ("link-layer", "RFC 6939 4"),
-                      ("remote-id", "RFC 4649 3"), ("interface-id", "RFC 9915 21.18"),
-                      ("subscriber-id", "RFC 4580 2")):
+for _key, _clause in (("duid", "RFC 9915 13.1"), ("link-layer", "RFC 6939 6"),
+                      ("remote-id", "RFC 4649 5"), ("interface-id", "RFC 9915 21.18"),
+                      ("subscriber-id", "RFC 4580 4")):
     _reservation(_key, _clause)
 
 

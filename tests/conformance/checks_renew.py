@@ -65,7 +65,7 @@ def renew_unknown_pd(env):
     expect(ia.live() or ia.status() in (dhcp6.NO_BINDING, dhcp6.NO_PREFIX_AVAIL), f"{ia}")
 
 
-@check("renew-known-beside-unknown", "RFC 7550 4.3",
+@check("renew-known-beside-unknown", "RFC 7550 4.4.1",
        "An unknown IA in a Renew does not stop the known one from being renewed.")
 def renew_mixed(env):
     client = Client(env)
@@ -245,7 +245,7 @@ def rebind_foreign(env):
         expect(owner.holds(key), "the owner lost its lease")
 
 
-@check("rebind-known-beside-unknown", "RFC 7550 4.4",
+@check("rebind-known-beside-unknown", "RFC 7550 4.4.2",
        "An unknown IA in a Rebind does not stop the known one from being extended.")
 def rebind_mixed(env):
     client = Client(env)

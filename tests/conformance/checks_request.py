@@ -46,6 +46,16 @@ def default_times(env):
         expect((ia.t1, ia.t2) in ((500, 800), (0, 0)), f"{ia}")
 
 
+@check("request-infinite-lifetimes", "RFC 9915 21.4",
+       "Infinite lifetimes are sent as 0xffffffff, and T1 and T2 with them (or as 0).")
+def infinite(env):
+    answer = Client(env, Relay(config.INFINITE)).obtain(dhcp6.ia_na(1), dhcp6.ia_pd(1))
+    for ia in answer.ias:
+        lease = ia.live()[0]
+        expect((lease.preferred, lease.valid) == (dhcp6.INFINITY,) * 2, f"{ia}")
+        expect((ia.t1, ia.t2) in ((dhcp6.INFINITY,) * 2, (0, 0)), f"{ia}")
+
+
 @check("request-without-addresses", "RFC 9915 18.3.2",
        "A Request with an empty IA is given leases.")
 def request_empty(env):
@@ -216,7 +226,7 @@ def noprefixavail(env):
         expect(ia and not ia.leases and ia.status() == dhcp6.NO_PREFIX_AVAIL, f"{ia}")
 
 
-@check("request-status-in-ia-not-message", "RFC 7550 4.1",
+@check("request-status-in-ia-not-message", "RFC 7550 4.4.1",
        "NoAddrsAvail and NoPrefixAvail stand in their IAs; the message itself has no such status.")
 def status_in_ia(env):
     link = env.tiny()
@@ -228,7 +238,7 @@ def status_in_ia(env):
     expect(answer.pd(2).status() == dhcp6.NO_PREFIX_AVAIL, f"{answer}")
 
 
-@check("request-prefix-despite-no-address", "RFC 7550 4.1",
+@check("request-prefix-despite-no-address", "RFC 7550 4.4.1",
        "An IA_PD is served even if the IA_NA beside it cannot be.")
 def partial_prefix(env):
     link = env.tiny()
@@ -237,7 +247,7 @@ def partial_prefix(env):
     expect(answer.na(1).status() == dhcp6.NO_ADDRS_AVAIL and answer.pd(1).live(), f"{answer}")
 
 
-@check("request-several-ia-pd-last-prefix", "RFC 7550 4.1",
+@check("request-several-ia-pd-last-prefix", "RFC 7550 4.4.1",
        "Three IA_PDs, two prefixes left: two IAs get one each, the third NoPrefixAvail.")
 def several_pd(env):
     answer = Client(env, Relay(env.tiny())).ask(REQUEST, *[dhcp6.ia_pd(n) for n in (1, 2, 3)])
@@ -246,7 +256,7 @@ def several_pd(env):
     expect(len(set(answer.live_keys())) == 2, f"{answer}")
 
 
-@check("request-several-ia-na-last-address", "RFC 7550 4.1",
+@check("request-several-ia-na-last-address", "RFC 7550 4.4.1",
        "Three IA_NAs, two addresses left: two IAs get one each, the third NoAddrsAvail.")
 def several_na(env):
     answer = Client(env, Relay(env.tiny())).ask(REQUEST, *[dhcp6.ia_na(n) for n in (1, 2, 3)])
@@ -261,6 +271,24 @@ def excluded(env):
     keys = [Client(env, Relay(config.HOLES)).ask(REQUEST, ia_with("2001:db8:20::105")).na(1).keys()
             for _ in range(3)]
     expect(sorted(sum(keys, [])) == ["2001:db8:20::10e", "2001:db8:20::10f"], f"{keys}")
+
+
+@check("request-sixteen-ias", "RFC 9915 18.3.2",
+       "Eight IA_NAs and eight IA_PDs of one Request are all answered, each with its own lease.")
+def sixteen(env):
+    client = Client(env)
+    ias = [make(iaid) for make in (dhcp6.ia_na, dhcp6.ia_pd) for iaid in range(1, 9)]
+    answer = client.ask(REQUEST, *ias)
+    expect(len(answer.ias) == 16, f"{len(answer.ias)} IAs came back")
+    expect(len(set(answer.live_keys())) == 16, f"{answer}")
+
+
+@check("request-large-message", "RFC 9915 16",
+       "A message that fills a packet with unknown options is processed like any other.")
+def large(env):
+    for path in (Direct(), Relay()):
+        client = Client(env, path, extra=[dhcp6.option(65000, bytes(250)) for _ in range(5)])
+        expect(client.lease(), "no lease")
 
 
 @check("request-without-ia", "RFC 9915 18.3.2",

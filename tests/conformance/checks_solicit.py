@@ -99,6 +99,22 @@ def advertise_noprefix(env):
     expect(ia and not ia.leases and ia.status() == dhcp6.NO_PREFIX_AVAIL, f"{answer}")
 
 
+@check("advertise-status-in-ia-not-message", "RFC 7550 4.1",
+       "NoAddrsAvail and NoPrefixAvail stand in the IAs, never at the top of an Advertise.")
+def advertise_no_top_status(env):
+    for link, option in ((config.NO_ADDRESSES, dhcp6.ia_na(1)),
+                         (config.NO_PREFIXES, dhcp6.ia_pd(1))):
+        answer = Client(env, Relay(link)).solicit(option)
+        expect(answer.status() == dhcp6.SUCCESS, f"top-level status {answer.status()}")
+
+
+@check("solicit-unspecified-hint", "RFC 9915 21.6",
+       "An IA Address of :: is no hint for an address: an ordinary one is offered.")
+def unspecified_hint(env):
+    ia = Client(env).solicit(ia_with("::")).na(1)
+    expect(len(ia.live()) == 1 and ia.live()[0].address in config.MAIN.subnet, f"{ia}")
+
+
 @check("advertise-partial", "RFC 7550 4.1",
        "What can be offered is offered beside the IA that gets nothing.")
 def advertise_partial(env):

@@ -213,6 +213,8 @@ NO_PREFIXES = Link("no-prefixes", 0x1B, [whole(0x1B)])
 PREFERENCE = Link("preference", 0x1C, [whole(0x1C)], preference=200)
 NO_TIMES = Link("no-times", 0x1D, [whole(0x1D), prefixes("2001:db8:1d00::/40", 56)],
                 lifetimes={"preferred_s": 1000, "valid_s": 2000})
+INFINITE = Link("infinite", 0x22, [whole(0x22), prefixes("2001:db8:2200::/40", 56)],
+                lifetimes={"preferred_s": dhcp6.INFINITY, "valid_s": dhcp6.INFINITY})
 SHORT = Link("short", 0x1E, [addresses("2001:db8:1e::10-2001:db8:1e::10")],
              lifetimes={"preferred_s": 2, "valid_s": 3, "renew_s": 1, "rebind_s": 2})
 PD_EXCLUDED = Link("pd-exclude", 0x1F,
@@ -231,7 +233,7 @@ TINY = [Link(f"tiny-{n}", 0x50 + n,
              [addresses(f"2001:db8:{0x50 + n:x}::10-2001:db8:{0x50 + n:x}::11"),
               prefixes(f"2001:db8:{0x50 + n:x}:fe00::/55", 56)]) for n in range(24)]
 LINKS = [DIRECT, DIRECT_RAPID, MAIN, RAPID, RAPID_NO_PREFIXES, HINTS, NO_ADDRESSES, NO_PREFIXES, PREFERENCE, NO_TIMES,
-         SHORT, PD_EXCLUDED, HOLES, RESERVED, CLASSES, *TINY]
+         INFINITE, SHORT, PD_EXCLUDED, HOLES, RESERVED, CLASSES, *TINY]
 UNKNOWN_RELAY = "2001:db8:ffff::1"
 
 
