@@ -138,6 +138,8 @@ static void test_renew_known_only(void)
     w.grant.service = GRANT_RENEW_KNOWN;
     ask(DHCP6_RENEW, LEASE_TYPE_NA, A10);
     check_drop(COUNTER_drop_silent);
+    ask(DHCP6_RENEW, LEASE_TYPE_NA, OTHER); /* not even that it is unfit */
+    check_drop(COUNTER_drop_silent);
     world_lease(&w, A11, ALICE, 2, BINDING_ACTIVE);
     world_ia(&w, LEASE_TYPE_NA, 2);
     world_list(&w, A11);

@@ -103,6 +103,9 @@ static void test_rapid_commit(void)
     w.message.rapid_commit = false;
     CHECK_EQ(world_decide(&w)->reply_type, DHCP6_ADVERTISE);
     CHECK_EQ(w.plan.change_count, 0);
+    ask(DHCP6_REQUEST, LEASE_TYPE_NA, NOTHING);
+    w.message.rapid_commit = true; /* means something in a SOLICIT only */
+    CHECK(!world_decide(&w)->rapid_commit);
 }
 
 /* RFC 9915 18.3.2: an address for another link, and only in a REQUEST's IA_NA. */
