@@ -246,12 +246,26 @@ static bool envelope_check(struct jsonrpc_call *call, const json_t *request)
     return wrong == NULL;
 }
 
+static int params_check(struct jsonrpc_call *call, const struct jsonrpc_method *method)
+{
+    static const struct field none[] = {{.type = FIELD_END}};
+    struct field_error error;
+
+    if (method->params == NULL && field_check(none, call->params, &error)) {
+        return jsonrpc_fail_param(call, error.pointer, "the method takes no parameters");
+    }
+    if (method->params == NULL) {
+        return 0;
+    }
+    return field_check(method->params, call->params, &error)
+               ? jsonrpc_fail_param(call, error.pointer, error.text)
+               : 0;
+}
+
 /* Returns 0 with call->result, or the error's code. */
 static int method_run(struct jsonrpc_call *call, const char *name)
 {
-    static const struct field none[] = {{.type = FIELD_END}};
     const struct jsonrpc_method *method = jsonrpc_method_find(call->rpc, name);
-    struct field_error error;
     int code;
 
     if (method == NULL) {
@@ -266,8 +280,9 @@ static int method_run(struct jsonrpc_call *call, const char *name)
         return jsonrpc_fail(call, JSONRPC_INVALID_PARAMS, "named_params_only",
                             "\"params\" must be an object with named members");
     }
-    if (field_check(method->params ? method->params : none, call->params, &error)) {
-        return jsonrpc_fail_param(call, error.pointer, error.text);
+    code = params_check(call, method);
+    if (code) {
+        return code;
     }
     code = method->handler(call);
     if (code == 0 && call->result == NULL) {

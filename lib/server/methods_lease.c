@@ -243,6 +243,7 @@ const struct jsonrpc_method methods_lease_table[] = {
      "Shows the lease of one address or delegated prefix.", "the lease, all its fields"},
     {"lease.list", JSONRPC_ROLE_VIEW, false, list_fields, lease_list,
      "Lists leases, filtered, page by page.",
-     "{leases[], next_cursor, total_estimate}; repeat with cursor until next_cursor is null"},
+     "{leases[], next_cursor, total_estimate}; repeat with cursor until next_cursor is null: a "
+     "page may be short or empty before"},
     METHODS_TABLE_END,
 };
