@@ -18,6 +18,7 @@ static const struct {
     {-32005, "ask for less: limit=100, or fewer fields"},
     {-32006, "begin again without cursor"},
     {-32603, "see the server's log"},
+    {1001, "\"tandem6ctl leases\" lists leases, \"tandem6ctl config\" shows the configuration"},
 };
 
 void json_print(const json_t *json)

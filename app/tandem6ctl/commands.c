@@ -137,10 +137,9 @@ static int run_version(struct session *session)
     int code = result_get(session, "server.version", NULL, &version);
 
     if (version) {
-        (void)printf("%s %s (git %s), interface %s, DPDK %s, protocol RFC %s\n",
-                     text_of(version, "product"), text_of(version, "version"),
-                     text_of(version, "git"), text_of(version, "api"), text_of(version, "dpdk"),
-                     text_of(version, "protocol"));
+        (void)printf("%s %s (git %s), interface %s, %s\n", text_of(version, "product"),
+                     text_of(version, "version"), text_of(version, "git"), text_of(version, "api"),
+                     text_of(version, "dpdk"));
         json_decref(version);
     }
     return code;
@@ -276,11 +275,16 @@ static void members_print(json_t *object)
     const char *key;
     json_t *value;
     char text[LINE_MAX_OCTETS];
+    int width = 0;
 
     json_object_foreach(object, key, value)
     {
+        width = (int)strlen(key) > width ? (int)strlen(key) : width;
+    }
+    json_object_foreach(object, key, value)
+    {
         table_cell(value, text, sizeof(text));
-        (void)printf("%-21s %s\n", key, text);
+        (void)printf("%-*s  %s\n", width, key, text);
     }
 }
 
