@@ -93,6 +93,11 @@ bool batch_header_parse(const uint8_t *block, struct batch_header *ret_header)
     if (header.size == 0 || header.size > BATCH_SIZE_LIMIT || header.size % DISK_BLOCK != 0) {
         return false;
     }
+    /* Numbers that no log lives to reach, so that counting on from them cannot overflow. */
+    if (header.epoch == 0 || header.epoch > INT64_MAX || header.sequence == 0 ||
+        header.sequence > INT64_MAX) {
+        return false;
+    }
     *ret_header = header;
     return true;
 }

@@ -62,8 +62,9 @@ bool checkpoint_mark_parse(const uint8_t *block, enum checkpoint_mark_kind kind,
         .blocks = le_get_u64(block + 56),
         .records = le_get_u64(block + 64),
     };
-    return ret_mark->at.segment > 0 && ret_mark->at.offset % DISK_BLOCK == 0 &&
-           ret_mark->at.offset <= UINT32_MAX;
+    return ret_mark->at.segment > 0 && ret_mark->at.segment <= INT64_MAX &&
+           ret_mark->at.epoch <= INT64_MAX && ret_mark->at.sequence <= INT64_MAX &&
+           ret_mark->at.offset % DISK_BLOCK == 0 && ret_mark->at.offset <= UINT32_MAX;
 }
 
 static uint32_t block_crc(const uint8_t *bytes, size_t size)

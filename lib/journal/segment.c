@@ -58,7 +58,7 @@ static bool name_number(const char *name, const char *prefix, uint64_t *ret_numb
         }
     }
     *ret_number = number;
-    return true;
+    return number <= INT64_MAX;
 }
 
 static void inventory_add(void *arg, const char *name, uint64_t size)
