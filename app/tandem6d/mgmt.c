@@ -28,6 +28,7 @@ struct connection {
 struct mgmt {
     struct mgmt_config config;
     struct evconnlistener *listener;
+    struct event *resume; /* accepts again after a pause */
     struct sockaddr_un address;
     dev_t device; /* of the socket file, so that only our own is removed */
     ino_t inode;
@@ -39,6 +40,7 @@ static int socket_open(struct mgmt *mgmt, char *ret_error);
 static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address,
                       int address_size, void *ctx);
 static void on_accept_error(struct evconnlistener *listener, void *ctx);
+static void on_resume(evutil_socket_t fd, short events, void *ctx);
 static void on_read(struct bufferevent *stream, void *ctx);
 static void on_written(struct bufferevent *stream, void *ctx);
 static void on_event(struct bufferevent *stream, short events, void *ctx);
@@ -65,11 +67,19 @@ int mgmt_new(const struct mgmt_config *config, struct mgmt **ret_mgmt, char *ret
     }
     mgmt->listener = evconnlistener_new(config->base, on_accept, mgmt,
                                         LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, BACKLOG, fd);
-    if (mgmt->listener == NULL) {
+    mgmt->resume = evtimer_new(config->base, on_resume, mgmt);
+    if (mgmt->listener == NULL || mgmt->resume == NULL) {
         (void)snprintf(ret_error, MGMT_ERROR_MAX, "%s: cannot listen: %s", config->socket_path,
                        strerror(errno));
         (void)unlink(mgmt->address.sun_path);
-        (void)close(fd);
+        if (mgmt->listener) {
+            evconnlistener_free(mgmt->listener);
+        } else {
+            (void)close(fd);
+        }
+        if (mgmt->resume) {
+            event_free(mgmt->resume);
+        }
         free(mgmt);
         return -EIO;
     }
@@ -91,6 +101,7 @@ void mgmt_free(struct mgmt *mgmt)
         }
     }
     evconnlistener_free(mgmt->listener);
+    event_free(mgmt->resume);
     if (stat(mgmt->address.sun_path, &now) == 0 && now.st_dev == mgmt->device &&
         now.st_ino == mgmt->inode) {
         (void)unlink(mgmt->address.sun_path);
@@ -249,12 +260,21 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
     (void)close(fd);
 }
 
-/* Out of descriptors, as a rule: accepting goes on when the loop comes round, what is open is
- * served meanwhile. */
+/* Out of descriptors, as a rule: asking again at once would only spin. */
 static void on_accept_error(struct evconnlistener *listener, void *ctx)
 {
-    (void)listener;
-    (void)ctx;
+    static const struct timeval pause = {.tv_sec = 1};
+    struct mgmt *mgmt = ctx;
+
+    (void)evconnlistener_disable(listener);
+    (void)event_add(mgmt->resume, &pause);
+}
+
+static void on_resume(evutil_socket_t fd, short events, void *ctx)
+{
+    (void)fd;
+    (void)events;
+    (void)evconnlistener_enable(((struct mgmt *)ctx)->listener);
 }
 
 static void reply_send(struct connection *connection, struct jsonrpc_reply *reply)
