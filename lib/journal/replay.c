@@ -59,7 +59,7 @@ static bool batch_readable(const uint8_t *bytes, const struct batch_header *head
     return !reader.failed && count == header->record_count;
 }
 
-/* Tells the batch at the present position and moves behind it. -EBADMSG: signed but unreadable. */
+/* Tells the batch at the present position and moves behind it. 1: signed but unreadable. */
 static int replay_batch(struct replay *replay, const uint8_t *bytes,
                         const struct batch_header *header)
 {
@@ -68,7 +68,7 @@ static int replay_batch(struct replay *replay, const uint8_t *bytes,
     struct span span;
 
     if (!batch_readable(bytes, header)) {
-        return -EBADMSG;
+        return 1;
     }
     while (batch_reader_next(&reader, &span)) {
         int error = replay_record(replay, span);
@@ -295,11 +295,8 @@ int replay_log(struct replay *replay)
     }
     while ((got = chain_next(replay, &header, &bytes)) == 1) {
         int error = replay_batch(replay, bytes, &header);
-        if (error == -EBADMSG) {
-            return chain_end(replay, true);
-        }
         if (error) {
-            return error;
+            return error == 1 ? chain_end(replay, true) : error;
         }
     }
     if (got < 0) {

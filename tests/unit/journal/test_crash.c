@@ -342,6 +342,26 @@ static void test_missing_segment_after_checkpoint(void)
     rig_free(rig);
 }
 
+/* A batch with a right checksum and a record nobody can read: never a torn tail. */
+static void test_unreadable_record(void)
+{
+    struct rig *rig = rig_new();
+    static const uint8_t nonsense[] = {0xff, 1, 2, 3};
+
+    CHECK_EQ(rig_open(rig, false), 0);
+    rig_change(rig, 0, 10);
+    CHECK_EQ(rig_turn(rig), 10);
+    memcpy(change_ring_room(&rig->rings[0]), nonsense, sizeof(nonsense));
+    change_ring_publish(&rig->rings[0], CHANGE_SLOT_NONE, sizeof(nonsense));
+    CHECK_EQ(rig_turn(rig), 1);
+    CHECK_EQ(rig_reboot(rig, 0), -EBADMSG);
+    CHECK_EQ(rig->damage.offset, 2 * DISK_BLOCK);
+    CHECK_EQ(rig_open(rig, true), 0);
+    CHECK_EQ(stats_of(rig).replayed_records, 10);
+    CHECK_EQ(rig_reboot(rig, 0), 0);
+    rig_free(rig);
+}
+
 static int stop_at_third(void *ctx, const struct record *record)
 {
     unsigned *count = ctx;
@@ -381,6 +401,7 @@ static const struct check_test tests[] = {
     {"old_segment_put_back", test_old_segment_put_back},
     {"checkpoint_damage", test_checkpoint_damage},
     {"missing_segment_after_checkpoint", test_missing_segment_after_checkpoint},
+    {"unreadable_record", test_unreadable_record},
     {"replay_stops_on_error", test_replay_stops_on_error},
 };
 
