@@ -1,6 +1,6 @@
-/* The program's clock: wall time at start plus monotonic time, slewed towards the kernel's wall clock. A step of
- * the wall clock is told and not followed (design invariant 10). clock_start and clock_check: control
- * core; clock_now: any thread, no system call. */
+/* The program's clock: wall time at start plus monotonic time, slewed towards the kernel's wall
+ * clock. A step of the wall clock is told and not followed (design invariant 10). clock_start and
+ * clock_check: control core; clock_now: any thread, no system call. */
 #ifndef TANDEM6D_CLOCK_H
 #define TANDEM6D_CLOCK_H
 

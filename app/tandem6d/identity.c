@@ -8,7 +8,9 @@
 
 #include "base/log.h"
 
-enum { LINE_SIZE = 2 * DUID_SIZE_MAX + 16 };
+enum {
+    LINE_SIZE = 2 * DUID_SIZE_MAX + 16
+};
 
 /* Octets of hex text up to the end of the line; -1 when it is not hex or too long. */
 static int hex_parse(const char *text, uint8_t *buf, size_t buf_size)

@@ -482,6 +482,9 @@ static int run(struct app *app, enum mode mode)
         break;
     case MODE_LOG_REPAIR:
         r = boot_state(app, true);
+        r = r ? r
+              : threads_checkpoint(
+                    app->server); /* a damaged one counts until a newer one is there */
         break;
     case MODE_RUN:
     case MODE_CHECK:

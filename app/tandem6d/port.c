@@ -126,8 +126,8 @@ static void args_add_lcores(struct eal_args *args, unsigned workers)
     }
     used = (size_t)snprintf(text, sizeof(text), "--lcores=0@%d", cpus[0]);
     for (unsigned i = 1; i <= workers && used < sizeof(text) - 16; i++) {
-        used += (size_t)snprintf(text + used, sizeof(text) - used, ",%u@%d", i,
-                                 cpus[i % cpu_count]);
+        used +=
+            (size_t)snprintf(text + used, sizeof(text) - used, ",%u@%d", i, cpus[i % cpu_count]);
     }
     arg_add(args, "%s", text);
 }

@@ -8,10 +8,12 @@
 
 struct ports;
 
-/* Starts EAL with arguments of its own choosing (hugepages if there, without if not; lcore 0 is the control
- * core, 1..workers the workers), brings every configured port up and fills server->ports and each
- * worker's packet_io. Says in one log line what was chosen. 0, or a negative errno after logging why. */
-int ports_start(const struct config *config, struct server *server, struct ports **ret_ports) MUST_CHECK;
+/* Starts EAL with arguments of its own choosing (hugepages if there, without if not; lcore 0 is the
+ * control core, 1..workers the workers), brings every configured port up and fills server->ports
+ * and each worker's packet_io. Says in one log line what was chosen. 0, or a negative errno after
+ * logging why. */
+int ports_start(const struct config *config, struct server *server,
+                struct ports **ret_ports) MUST_CHECK;
 
 /* Stops the ports; workers must have stopped. */
 void ports_stop(struct ports *ports);

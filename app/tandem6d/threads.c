@@ -154,7 +154,7 @@ static bool checkpoint_step(void *ctx, struct wire_out *out)
     return walk->slot < slots;
 }
 
-static void checkpoint_write(struct server *server)
+int threads_checkpoint(struct server *server)
 {
     struct checkpoint_walk walk = {.server = server};
     int r = journal_checkpoint(server->journal, checkpoint_step, &walk);
@@ -162,6 +162,7 @@ static void checkpoint_write(struct server *server)
     if (r) {
         log_error("the checkpoint failed: %s; the log grows until one succeeds", strerror(-r));
     }
+    return r;
 }
 
 static void *checkpoint_main(void *arg)
@@ -171,7 +172,7 @@ static void *checkpoint_main(void *arg)
     urcu_qsbr_register_thread();
     while (!atomic_load(&threads->stop_checkpoint)) {
         if (journal_checkpoint_due(threads->server->journal)) {
-            checkpoint_write(threads->server);
+            (void)threads_checkpoint(threads->server);
         }
         if (journal_prepare(threads->server->journal) != 1) {
             sleep_us(CHECKPOINT_POLL_MS *
@@ -320,7 +321,7 @@ bool threads_stop(struct threads *threads)
     }
     clean = atomic_load(&threads->journal_clean);
     if (clean) {
-        checkpoint_write(threads->server);
+        (void)threads_checkpoint(threads->server);
     }
     threads_of_process = NULL;
     free(threads);

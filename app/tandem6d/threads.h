@@ -22,6 +22,10 @@ void threads_stop_workers(struct threads *threads);
  * would not take the last records. */
 bool threads_stop(struct threads *threads);
 
+/* Writes a checkpoint of the server now; for the checkpoint thread, and for others while it does
+ * not run. A failure is logged and returned. */
+int threads_checkpoint(struct server *server);
+
 /* The disk with every call that may block made RCU-offline, for journal_config. */
 struct disk threads_disk(const struct disk *disk);
 

@@ -80,7 +80,8 @@ static bool status_allows(const struct decide_input *input, const struct grant *
         return true;
     case BINDING_ACTIVE:
         /* With a partner an expiry must be told and acknowledged first (RFC 8156 4.2.2.1). */
-        return own || (lease_is_over(lease, input->now) && trusted && !grant->partner);
+        return own ||
+               (lease_is_over(lease, input->now - LEASE_TRANSIT_S) && trusted && !grant->partner);
     case BINDING_EXPIRED:
     case BINDING_RELEASED:
     case BINDING_RESET:

@@ -87,7 +87,13 @@ static void change_add(struct granting *g, const struct candidate *candidate,
     next->duid = message->client_id;
     next->info = g->input->info;
     next->times.clt_s = now;
-    next->times.expires_s = next->times.horizon_s = lease_expiry(now, told->valid_s);
+    next->times.expires_s = lease_expiry(now, told->valid_s);
+    if (held && next->times.expires_s && base->lease.times.expires_s) {
+        /* A shorter lifetime than last time: should this answer be lost, the client counts on what
+         * it was told before (design invariants 1 and 3). */
+        next->times.expires_s = sec_max(next->times.expires_s, base->lease.times.expires_s);
+    }
+    next->times.horizon_s = next->times.expires_s;
     next->times.preferred_lifetime_s = told->preferred_s;
     next->times.valid_lifetime_s = told->valid_s;
 }

@@ -14,6 +14,7 @@
 enum {
     DUID_SIZE_MIN = 3, /* type and at least one octet (RFC 9915 11.1) */
     DUID_SIZE_MAX = 130,
+    LEASE_TRANSIT_S = 5,       /* a client counts from receipt: its time may end that much later */
     LEASE_INFO_SIZE_MAX = 360, /* encoded info items, see below */
 };
 

@@ -4,7 +4,9 @@
 
 #include "store/claim.h"
 
-enum { CLAIMS_MAX = 4096 }; /* prefix pools in one run of the server */
+enum {
+    CLAIMS_MAX = 4096
+}; /* prefix pools in one run of the server */
 
 struct claims_row {
     struct ip6_range range;
@@ -95,9 +97,9 @@ static void claims_take_held(struct server *server, const struct policy *policy,
         }
         pool = policy_pool_find(policy, &found.lease.resource);
         if (pool >= 0 && is_new[pool]) {
-            (void)claim_take(policy->pools[pool].claim,
-                             (uint32_t)pool_unit_index(&policy->pools[pool].pool,
-                                                       &found.lease.resource));
+            (void)claim_take(
+                policy->pools[pool].claim,
+                (uint32_t)pool_unit_index(&policy->pools[pool].pool, &found.lease.resource));
         }
     }
 }

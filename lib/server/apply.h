@@ -4,8 +4,8 @@
 
 #include "server/server.h"
 
-/* The claim bitmaps of all prefix pools ever configured since start, by range and delegated length, so
- * that a pool keeps its bits through every change of configuration. */
+/* The claim bitmaps of all prefix pools ever configured since start, by range and delegated length,
+ * so that a pool keeps its bits through every change of configuration. */
 struct claims;
 
 int claims_new(struct claims **ret_claims) MUST_CHECK;

@@ -42,8 +42,13 @@ int server_commit(struct server *server, const struct policy *policy, unsigned c
         }
         return r;
     }
-    if (done.slot != change->base->slot) {
-        expiry_arm(server->expiry, done.slot, next->times.expires_s);
+    /* A lease with an end is on the wheel until the sweep takes it off; only new slots and leases
+     * that had no end before need arming. */
+    if (next->times.expires_s &&
+        (done.slot != change->base->slot || change->base->lease.times.expires_s == 0)) {
+        expiry_arm(server->expiry, done.slot, next->times.expires_s + LEASE_TRANSIT_S + 1);
+    } else if (is_free && change->base->lease.times.expires_s == 0) {
+        expiry_arm(server->expiry, done.slot, next->times.start_s + server->config->remember_s);
     }
     record_publish(&server->rings[committer], next, &done, ret_position);
     if (pooled && is_free && !was_free) {

@@ -1,6 +1,8 @@
 #include "server/control.h"
 
-enum { HORIZON_RENEWALS = 4 }; /* the horizon is moved that many times within its length */
+enum {
+    HORIZON_RENEWALS = 4
+}; /* the horizon is moved that many times within its length */
 
 void control_init(struct control *control, struct server *server)
 {

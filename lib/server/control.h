@@ -19,14 +19,16 @@ void control_init(struct control *control, struct server *server);
 /* One turn. Returns true when there is more to do at once. */
 bool control_turn(struct control *control, sec_t now);
 
-/* The part of a turn that keeps the operating horizon ahead of now, as far as the disk follows (design 2). */
+/* The part of a turn that keeps the operating horizon ahead of now, as far as the disk follows
+ * (design 2). */
 void control_horizon_turn(struct control *control, sec_t now);
 
-/* Puts the mark of a clean stop into the log, as the last record; the caller then drains the journal. */
+/* Puts the mark of a clean stop into the log, as the last record; the caller then drains the
+ * journal. */
 void control_stop_mark(struct control *control, sec_t now);
 
-/* Boot, after replay: compares now with what the disk last said. False: the clock is behind it, nothing
- * may expire or be reused until it has caught up (design invariant 10). */
+/* Boot, after replay: compares now with what the disk last said. False: the clock is behind it,
+ * nothing may expire or be reused until it has caught up (design invariant 10). */
 bool control_clock_check(const struct server *server, sec_t now);
 
 #endif

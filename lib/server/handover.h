@@ -1,5 +1,5 @@
-/* One-way ring of packets from one worker to another: what may allocate is decided by the client's home
- * worker (design 2). Single producer, single consumer; bounded. Header-only. */
+/* One-way ring of packets from one worker to another: what may allocate is decided by the client's
+ * home worker (design 2). Single producer, single consumer; bounded. Header-only. */
 #ifndef SERVER_HANDOVER_H
 #define SERVER_HANDOVER_H
 
@@ -8,7 +8,9 @@
 #include "base/err.h"
 #include "server/packet.h"
 
-enum { HANDOVER_CAPACITY = 1024 };
+enum {
+    HANDOVER_CAPACITY = 1024
+};
 
 struct handover {
     _Alignas(CACHE_LINE) _Atomic uint32_t head; /* producer's */

@@ -16,7 +16,9 @@ struct packet {
     bool checksum_good; /* the NIC vouches for the L4 checksum */
 };
 
-enum { PACKET_BURST = 32 };
+enum {
+    PACKET_BURST = 32
+};
 
 /* All by one worker for itself; none may block. */
 struct packet_io {

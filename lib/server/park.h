@@ -1,5 +1,5 @@
-/* Replies waiting for the disk: first in, first out, since the positions of one change ring only rise.
- * Owned by one worker. */
+/* Replies waiting for the disk: first in, first out, since the positions of one change ring only
+ * rise. Owned by one worker. */
 #ifndef SERVER_PARK_H
 #define SERVER_PARK_H
 
@@ -20,7 +20,9 @@ struct park {
     uint32_t used_max;   /* high-water mark */
 };
 
-enum { PARK_AGE_MAX_MS = 1000 }; /* older replies are dropped: a client counts from receipt */
+enum {
+    PARK_AGE_MAX_MS = 1000
+}; /* older replies are dropped: a client counts from receipt */
 
 int park_init(struct park *park, uint32_t capacity) MUST_CHECK;
 void park_done(struct park *park);

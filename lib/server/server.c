@@ -117,15 +117,16 @@ static int replay_meta(struct server *server, const struct record *record)
     return in.failed ? -EBADMSG : 0;
 }
 
-/* A record of times stands on the DUID and info told before it. Without them the lease was forgotten or
- * given to another client since: records of different committers come in no strict order. */
+/* A record of times stands on the DUID and info told before it. Without them the lease was
+ * forgotten or given to another client since: records of different committers come in no strict
+ * order. */
 static int replay_times(struct server *server, const struct record *record)
 {
     struct lease next = record->lease;
     struct lease_found found;
 
-    if (!store_find(server->store, &next.resource, &found) ||
-        found.lease.version >= next.version || found.lease.iaid != next.iaid) {
+    if (!store_find(server->store, &next.resource, &found) || found.lease.version >= next.version ||
+        found.lease.iaid != next.iaid) {
         server->replay_stale++;
         return 0;
     }

@@ -1,6 +1,7 @@
 /* One server: everything workers, journal thread and control core share, and who may touch what.
  *
- * Made by server_new before any thread runs; threads are app/'s (or a test's or the simulation's). */
+ * Made by server_new before any thread runs; threads are app/'s (or a test's or the simulation's).
+ */
 #ifndef SERVER_SERVER_H
 #define SERVER_SERVER_H
 
@@ -19,18 +20,17 @@ struct worker;
 struct claims;
 
 enum {
-    SERVER_RING_SIZE = 1 << 20,   /* octets of each change ring */
-    SERVER_PARK_CAPACITY = 8192,  /* replies waiting per worker */
-    SERVER_TRANSIT_S = 5,         /* every hold of a lease adds this for transit (design invariant 3) */
+    SERVER_RING_SIZE = 1 << 20,  /* octets of each change ring */
+    SERVER_PARK_CAPACITY = 8192, /* replies waiting per worker */
 };
 
 /* Standing troubles an operator must see; bits of server.alarms. */
 enum server_alarm {
-    ALARM_STORAGE = 1,     /* the log cannot be written */
-    ALARM_STORE_FULL = 2,  /* no lease slot left */
-    ALARM_CLOCK = 4,       /* the clock is behind the last heartbeat on disk, or stepped */
-    ALARM_LINK_DOWN = 8,   /* a port has no link */
-    ALARM_HORIZON = 16,    /* operating horizon passed: silent */
+    ALARM_STORAGE = 1,    /* the log cannot be written */
+    ALARM_STORE_FULL = 2, /* no lease slot left */
+    ALARM_CLOCK = 4,      /* the clock is behind the last heartbeat on disk, or stepped */
+    ALARM_LINK_DOWN = 8,  /* a port has no link */
+    ALARM_HORIZON = 16,   /* operating horizon passed: silent */
 };
 
 struct server_port {
@@ -41,8 +41,8 @@ struct server_port {
 struct server {
     struct store *store;
     struct expiry *expiry;
-    struct journal *journal;            /* attached after server_new */
-    struct change_ring *rings;          /* one per worker, the last one the control core's */
+    struct journal *journal;   /* attached after server_new */
+    struct change_ring *rings; /* one per worker, the last one the control core's */
     struct worker *workers;
     unsigned worker_count;
     struct server_port ports[CONFIG_PORTS_MAX];
@@ -61,8 +61,8 @@ struct server {
     sec_t disk_clean_stop_s; /* as replayed at boot; 0 = crashed */
 };
 
-/* Store, wheel, rings and workers for a checked config, which must outlive the server. now: wall clock.
- * 0 or a negative errno. */
+/* Store, wheel, rings and workers for a checked config, which must outlive the server. now: wall
+ * clock. 0 or a negative errno. */
 int server_new(const struct config *config, const struct policy_identity *identity, sec_t now,
                struct server **ret_server) MUST_CHECK;
 void server_free(struct server *server);
@@ -70,8 +70,9 @@ void server_free(struct server *server);
 /* Boot, single thread: a journal_replay_fn whose ctx is the server. */
 int server_replay(void *server, const struct record *record);
 
-/* Boot: builds the policy, attaches claim bits that agree with the store, publishes it. Later (control
- * core): the same for a new config; the caller frees the returned old policy after a grace period. */
+/* Boot: builds the policy, attaches claim bits that agree with the store, publishes it. Later
+ * (control core): the same for a new config; the caller frees the returned old policy after a grace
+ * period. */
 int server_apply(struct server *server, const struct config *config,
                  struct policy **ret_old) MUST_CHECK;
 
@@ -81,7 +82,8 @@ void server_on_durable(void *server, uint32_t slot, struct span record);
 /* Reader. */
 static inline const struct policy *server_policy(const struct server *server)
 {
-    return atomic_load_explicit(&((struct server *)(uintptr_t)server)->policy, memory_order_consume);
+    return atomic_load_explicit(&((struct server *)(uintptr_t)server)->policy,
+                                memory_order_consume);
 }
 
 static inline struct change_ring *server_control_ring(const struct server *server)
@@ -92,15 +94,16 @@ static inline struct change_ring *server_control_ring(const struct server *serve
 /* Sums of all workers' and the control core's counters. Any thread. */
 void server_counters_sum(const struct server *server, uint64_t ret_sums[COUNTER_COUNT]);
 
-/* Commits one change with its claim bit, expiry arming and change record, as committer `committer` with
- * its ring. The ring must have room. pool: index in policy or -1. Returns the record's position in
- * *ret_position. 0, -EAGAIN (decide again), -ENOSPC. Owner thread of the committer, between quiescent
- * states. */
+/* Commits one change with its claim bit, expiry arming and change record, as committer `committer`
+ * with its ring. The ring must have room. pool: index in policy or -1. Returns the record's
+ * position in *ret_position. 0, -EAGAIN (decide again), -ENOSPC. Owner thread of the committer,
+ * between quiescent states. */
 struct server_change {
     const struct lease_found *base; /* slot LEASE_SLOT_NONE: none */
     const struct lease *next;
     int pool;
 };
+
 int server_commit(struct server *server, const struct policy *policy, unsigned committer,
                   const struct server_change *change, uint64_t *ret_position) MUST_CHECK;
 

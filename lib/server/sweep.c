@@ -1,6 +1,9 @@
 #include "server/sweep.h"
 
-enum { SWEEP_BATCH = 64, PRESSURE_SCAN = 4096 };
+enum {
+    SWEEP_BATCH = 64,
+    PRESSURE_SCAN = 4096
+};
 
 /* What becomes of a lease whose status has run out. */
 static bool sweep_frees(const struct lease *lease, sec_t now)
@@ -8,7 +11,7 @@ static bool sweep_frees(const struct lease *lease, sec_t now)
     switch ((enum binding_status)lease->status) {
     case BINDING_ACTIVE:
     case BINDING_ABANDONED:
-        return sec_after(now, lease->times.expires_s + SERVER_TRANSIT_S);
+        return lease_is_over(lease, now - LEASE_TRANSIT_S);
     case BINDING_EXPIRED:
     case BINDING_RELEASED:
     case BINDING_RESET:
@@ -54,19 +57,30 @@ static int lease_forget(struct sweep *sweep, const struct lease_found *found)
     if (r == 0) {
         uint8_t *buf = change_ring_room(ring);
 
-        (void)change_ring_publish(ring, CHANGE_SLOT_NONE,
-                                  record_forget_encode(&found->lease.resource,
-                                                       found->lease.version, buf));
+        (void)change_ring_publish(
+            ring, CHANGE_SLOT_NONE,
+            record_forget_encode(&found->lease.resource, found->lease.version, buf));
         counter_inc(&server->control_counters, COUNTER_lease_forgotten);
     }
     return r;
 }
 
-/* When the wheel shall look at the lease again. */
-static sec_t lease_due_s(const struct sweep *sweep, const struct lease *lease)
+/* Puts the lease on the wheel for the time it needs another look; never when nothing will change.
+ */
+static void lease_arm(const struct sweep *sweep, uint32_t slot, const struct lease *lease)
 {
-    return lease->status == BINDING_FREE ? lease->times.start_s + sweep->server->config->remember_s
-                                         : lease->times.expires_s + SERVER_TRANSIT_S + 1;
+    if (lease->status == BINDING_FREE) {
+        expiry_arm(sweep->server->expiry, slot,
+                   lease->times.start_s + sweep->server->config->remember_s);
+    } else if (lease->times.expires_s) {
+        expiry_arm(sweep->server->expiry, slot, lease->times.expires_s + LEASE_TRANSIT_S + 1);
+    }
+}
+
+static bool lease_is_forgettable(const struct sweep *sweep, const struct lease *lease, sec_t now)
+{
+    return lease->status == BINDING_FREE &&
+           !sec_after(lease->times.start_s + sweep->server->config->remember_s, now);
 }
 
 /* One slot whose time came: free it, forget it, or wait on. */
@@ -80,8 +94,7 @@ static void slot_sweep(struct sweep *sweep, const struct policy *policy, uint32_
     }
     if (sweep_frees(&found.lease, now)) {
         r = lease_free(sweep, policy, &found, now);
-    } else if (found.lease.status == BINDING_FREE &&
-               !sec_after(lease_due_s(sweep, &found.lease), now)) {
+    } else if (lease_is_forgettable(sweep, &found.lease, now)) {
         r = lease_forget(sweep, &found);
         if (r == 0) {
             return;
@@ -91,7 +104,7 @@ static void slot_sweep(struct sweep *sweep, const struct policy *policy, uint32_
         expiry_arm(sweep->server->expiry, slot, now + 1); /* lost a race: look again soon */
         return;
     }
-    expiry_arm(sweep->server->expiry, slot, lease_due_s(sweep, &found.lease));
+    lease_arm(sweep, slot, &found.lease);
 }
 
 /* With nearly no slot left, former clients are forgotten early. */
@@ -142,7 +155,7 @@ void sweep_arm_all(struct server *server)
 
     for (uint32_t slot = 0; slot < slots; slot++) {
         if (store_read(server->store, slot, &found)) {
-            expiry_arm(server->expiry, slot, lease_due_s(&sweep, &found.lease));
+            lease_arm(&sweep, slot, &found.lease);
         }
     }
 }

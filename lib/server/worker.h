@@ -1,7 +1,7 @@
-/* One worker: a bounded turn that takes a burst of frames through parse, find, decide, commit and encode,
- * and sends what the disk has made true. Owned by one thread, which is a registered QSBR reader and
- * reports a quiescent state between turns (the caller's business). Never blocks, allocates, logs or
- * makes a system call by itself. */
+/* One worker: a bounded turn that takes a burst of frames through parse, find, decide, commit and
+ * encode, and sends what the disk has made true. Owned by one thread, which is a registered QSBR
+ * reader and reports a quiescent state between turns (the caller's business). Never blocks,
+ * allocates, logs or makes a system call by itself. */
 #ifndef SERVER_WORKER_H
 #define SERVER_WORKER_H
 
@@ -10,7 +10,9 @@
 #include "server/park.h"
 #include "server/server.h"
 
-enum { WORKER_INFO_MAX = LEASE_INFO_SIZE_MAX };
+enum {
+    WORKER_INFO_MAX = LEASE_INFO_SIZE_MAX
+};
 
 /* One packet on its way through a burst. */
 struct work {

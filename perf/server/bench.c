@@ -406,5 +406,6 @@ int main(int argc, char **argv)
     if (r == 0) {
         report(b);
     }
+    (void)fflush(stdout);
     _exit(r != 0); /* a benchmark's state is not worth an orderly shutdown */
 }

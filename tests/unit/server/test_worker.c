@@ -322,7 +322,7 @@ static void test_expiry_frees_and_forgets(void)
     harness_open(&h, config_text);
     CHECK(exchange(&h, DHCP6_SOLICIT, 1, NULL, false, &offer));
     CHECK(exchange(&h, DHCP6_REQUEST, 1, &offer, true, &reply));
-    h.now += 3600 + SERVER_TRANSIT_S; /* not a second too early */
+    h.now += 3600 + LEASE_TRANSIT_S; /* not a second too early */
     while (sweep_turn(&h.control.sweep, h.now)) {
     }
     CHECK_EQ(harness_counter(&h, COUNTER_lease_expired), 0);
