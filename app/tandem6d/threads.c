@@ -8,6 +8,7 @@
 #include <urcu/urcu-qsbr.h>
 
 #include "base/log.h"
+#include "server/checkpoint_walk.h"
 
 enum {
     IDLE_TURNS_BEFORE_SLEEP = 64,
@@ -16,7 +17,7 @@ enum {
     JOURNAL_SLEEP_US = 20,
     JOURNAL_RETRY_MS = 100, /* after a failed write */
     CHECKPOINT_POLL_MS = 50,
-    CHECKPOINT_SLOTS = 256, /* slots read in one RCU read side */
+    CHECKPOINT_WAIT_US = 1000, /* between looks while a checkpoint waits for the log */
     WORKER_DRAIN_MS = 1000,
 };
 
@@ -101,65 +102,29 @@ static void *journal_main(void *arg)
     return NULL;
 }
 
-struct checkpoint_walk {
-    struct server *server;
-    uint32_t slot;
-    bool floor_told;
-};
-
-static void checkpoint_put_lease(struct wire_out *out, const struct lease *lease)
+/* A checkpoint waits for the log, which may stand still for long; not while the server stops. */
+static bool checkpoint_wait(void *ctx)
 {
-    uint8_t *head = wire_out_room(out, 2);
-    uint16_t size = (uint16_t)record_lease_encode(lease, lease->version, true, out->at);
+    const struct threads *threads = threads_of_process;
 
-    memcpy(head, &size, 2);
-    (void)wire_out_room(out, size);
-}
-
-/* The forgotten leases' records are about to leave the log; their versions must not come again. */
-static void checkpoint_put_floor(struct wire_out *out, const struct store *store)
-{
-    uint8_t *head = wire_out_room(out, 2);
-    uint8_t bytes[8];
-    uint16_t size;
-
-    wire_set_u64(bytes, store_version_floor(store));
-    size = (uint16_t)record_meta_encode(META_VERSION_FLOOR, (struct span){bytes, sizeof(bytes)},
-                                        out->at);
-    memcpy(head, &size, 2);
-    (void)wire_out_room(out, size);
-}
-
-/* Tells some leases; the versions read may not be durable in the log yet, which is harmless: nobody
- * has been told of them, and they are no less true. */
-static bool checkpoint_step(void *ctx, struct wire_out *out)
-{
-    struct checkpoint_walk *walk = ctx;
-    uint32_t slots = store_slot_max(walk->server->store);
-    struct lease_found found;
-
-    if (!walk->floor_told) {
-        walk->floor_told = true;
-        checkpoint_put_floor(out, walk->server->store);
+    (void)ctx;
+    if (threads && atomic_load(&threads->stop_checkpoint)) {
+        return false;
     }
-    urcu_qsbr_quiescent_state();
-    for (unsigned i = 0; i < CHECKPOINT_SLOTS && walk->slot < slots; i++) {
-        if ((size_t)(out->end - out->at) < CHANGE_RECORD_MAX + 2) {
-            break;
-        }
-        if (store_read(walk->server->store, walk->slot++, &found)) {
-            checkpoint_put_lease(out, &found.lease);
-        }
-    }
-    return walk->slot < slots;
+    sleep_us(CHECKPOINT_WAIT_US);
+    return true;
 }
 
 int threads_checkpoint(struct server *server)
 {
-    struct checkpoint_walk walk = {.server = server};
-    int r = journal_checkpoint(server->journal, checkpoint_step, &walk);
+    struct checkpoint_walk walk;
+    int r;
 
-    if (r) {
+    checkpoint_walk_init(&walk, server, checkpoint_wait, NULL);
+    r = journal_checkpoint(server->journal, checkpoint_walk_step, &walk);
+    if (r && walk.given_up) {
+        log_info("the checkpoint was given up to stop");
+    } else if (r) {
         log_error("the checkpoint failed: %s; the log grows until one succeeds", strerror(-r));
     }
     return r;
