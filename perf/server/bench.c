@@ -54,6 +54,7 @@ struct bench {
     struct disk_dir *dir;
     struct disk disk, journal_disk;
     _Atomic enum phase phase;
+    _Atomic bool finished;
     /* The worker lcore's. */
     uint64_t random, next_client, gen_cycles, answers, sent;
     uint32_t offers[OFFERS]; /* clients that hold an offer and will ask for it */
@@ -237,6 +238,7 @@ static int bench_main(void *arg)
         urcu_qsbr_quiescent_state();
     }
     urcu_qsbr_unregister_thread();
+    atomic_store(&b->finished, true);
     return 0;
 }
 
@@ -314,8 +316,9 @@ static int run(struct bench *b)
     }
     urcu_qsbr_thread_offline();
     r = threads_start(b->server, b->ports, &b->clock, bench_main, &b->threads);
-    if (r == 0) {
-        threads_stop_workers(b->threads);
+    /* Waiting in DPDK would spin on the journal thread's CPU. */
+    while (r == 0 && !atomic_load(&b->finished)) {
+        usleep(20000);
     }
     return r;
 }
