@@ -389,14 +389,22 @@ static bool work_encode(struct worker *worker, const struct policy *policy, stru
     return true;
 }
 
-/* Hands the packet to the client's home worker when it may allocate; true when it is gone. */
+/* True when the message gives leases back. */
+static bool message_ends(const struct dhcp6_message *message)
+{
+    return message->type == DHCP6_RELEASE || message->type == DHCP6_DECLINE;
+}
+
+/* Hands the packet to the client's home worker when it may allocate or ends something; true when it
+ * is gone. */
 static bool work_hand_over(struct worker *worker, struct work *work)
 {
     unsigned workers = worker->server->worker_count;
     unsigned home;
 
     if (workers == 1 || work->handed_over ||
-        !decide_may_allocate(&work->message, &worker->found, worker->now)) {
+        (!message_ends(&work->message) &&
+         !decide_may_allocate(&work->message, &worker->found, worker->now))) {
         return false;
     }
     home = (unsigned)(((work->duid_hash >> 32) * workers) >> 32);
@@ -411,6 +419,15 @@ static bool work_hand_over(struct worker *worker, struct work *work)
     return true;
 }
 
+/* A repeated RELEASE or DECLINE finds nothing left to end, but its answer too says that it has
+ * ended: it waits for the first one's record, which the home worker's ring holds. */
+static uint64_t ended_position(const struct worker *worker, const struct work *work)
+{
+    uint64_t head = change_ring_head(worker->ring);
+
+    return message_ends(&work->message) && change_ring_durable(worker->ring) < head ? head : 0;
+}
+
 /* Second stage: find, decide, commit, encode; the answer leaves now or waits for the disk. */
 static void work_finish(struct worker *worker, const struct policy *policy, struct work *work)
 {
@@ -422,6 +439,10 @@ static void work_finish(struct worker *worker, const struct policy *policy, stru
         return;
     }
     drop = work_settle(worker, policy, work, &position);
+    if (drop == COUNTER_COUNT && position == 0) {
+        position = ended_position(worker, work);
+        drop = position && park_full(&worker->park) ? COUNTER_drop_park_full : drop;
+    }
     if (drop == COUNTER_COUNT && !work_encode(worker, policy, work)) {
         drop = COUNTER_drop_reply_too_big;
     }
