@@ -35,6 +35,8 @@ EVERY = [
     ("one-holder-per-lease", "RFC 9915 18.3.2",
      "No lease is given to two clients, or two IAs, at the same time; no prefixes overlap."),
     ("address-fits-link", "RFC 9915 13.1", "Every address is one of the client's link."),
+    ("address-from-pool", "RFC 9915 13.1",
+     "Every address is from a pool of the link or reserved for the client."),
     ("no-reserved-iid", "RFC 9915 13.1", "No address has a reserved interface identifier."),
     ("prefix-from-pool", "RFC 9915 13.2",
      "Every prefix is from a pool of the client's link and of its length."),
@@ -73,7 +75,9 @@ EVERY = [
      "Answers to link-local addresses come from a link-local address."),
     ("reply-destination-port", "RFC 9915 7.2",
      "Answers go to port 546 of clients, 547 of relays or as RFC 8357 says."),
-    ("reply-vlan-tags", "IEEE 802.1Q", "Every answer has the tags of its message."),
+    ("reply-vlan-tags", "IEEE 802.1Q", "Every answer is in the VLANs of its message."),
+    ("reply-vlan-tag-types", "IEEE 802.1Q",
+     "Every answer's tags are of the types of its message's (0x88a8, 0x8100)."),
 ]
 
 

@@ -143,9 +143,23 @@ def vlan(env):
 @check("vlan-double-tag-mirrored", "IEEE 802.1Q (QinQ)",
        "Two tags come back as they were, outer and inner.")
 def qinq(env):
-    for outer in (wire.ETH_P_8021AD, wire.ETH_P_8021Q):
-        client = Client(env, Direct(tags=[(outer, 100), (wire.ETH_P_8021Q, 200)]))
-        expect(client.solicit(dhcp6.ia_na(1)).na(1).live(), "no address offered")
+    client = Client(env, Direct(tags=[(wire.ETH_P_8021Q, 100), (wire.ETH_P_8021Q, 200)]))
+    expect(client.solicit(dhcp6.ia_na(1)).na(1).live(), "no address offered")
+
+
+@check("vlan-service-tag-mirrored", "IEEE 802.1Q (QinQ)",
+       "An outer tag of type 0x88a8 comes back with that type (see devices in config.py).")
+def service_tag(env):
+    path = Direct(config.DIRECT_RAPID, tags=[(wire.ETH_P_8021AD, 100), (wire.ETH_P_8021Q, 200)])
+    client = Client(env, path)
+    expect(client.solicit(dhcp6.ia_na(1)).na(1).live(), "no address offered")
+
+
+@check("vlan-priority-tag", "IEEE 802.1Q",
+       "A priority-tagged frame (VLAN 0) is taken, and answered with or without such a tag.")
+def vlan_zero(env):
+    client = Client(env, Direct(tags=[(wire.ETH_P_8021Q, 0x6000)]))
+    expect(client.solicit(dhcp6.ia_na(1)).na(1).live(), "no address offered")
 
 
 @check("vlan-tag-mirrored-relayed", "IEEE 802.1Q", "A relay agent in a VLAN is answered in that VLAN.")
@@ -183,12 +197,14 @@ class Neighbour:
             body += b"\x01\x01" + self.mac
         self.send(to or group, 135, body, **more)
 
-    def answer(self, kind, timeout, to=None):
+    def answer(self, kind, timeout, to=None, target=None):
         to = address(to or self.address)
+        target = address(target).packed if target else None
         store = self.env.advertisements
         frame = self.env.await_icmp(
             self.port, store,
-            lambda frame: frame.payload[0] == kind and frame.destination == to, timeout)
+            lambda frame: frame.payload[0] == kind and frame.destination == to
+            and (target is None or frame.payload[8:24] == target), timeout)
         if frame is not None:
             store.remove((self.port, frame))
         return frame
@@ -232,8 +248,9 @@ def neighbour_unicast(env):
        "Duplicate detection of one of the server's addresses (source ::) is answered to ff02::1.")
 def neighbour_dad(env):
     host, target = Neighbour(env), config.PORT_ADDRESSES[0]
+    env.advertisements.clear()      # unsolicited ones of the start go to ff02::1 too
     host.solicit(target, source="::")
-    frame = host.answer(136, ANSWER_S, to="ff02::1")
+    frame = host.answer(136, ANSWER_S, to="ff02::1", target=target)
     _advertised(frame, target, env.server_mac[0])
     expect(not frame.payload[4] & 0x40, "the solicited flag is set")
 

@@ -56,6 +56,14 @@ def oro_unknown(env):
     expect(not {65000, 22, 21, 0} & set(answer.options.codes()), f"{answer}")
 
 
+@check("oro-many-codes", "RFC 9915 21.7",
+       "An ORO of a hundred codes is read to its end.")
+def oro_many(env):
+    codes = (*range(30000, 30100), dhcp6.DNS_SERVERS)
+    answer = Client(env, oro=codes).obtain(dhcp6.ia_na(1))
+    expect(answer.options.has(dhcp6.DNS_SERVERS), f"{answer}")
+
+
 @check("oro-repeated-codes", "RFC 9915 21",
        "A code that stands twice in the ORO yields the option once.")
 def oro_repeated(env):

@@ -72,6 +72,14 @@ def interface_id_copied(env):
         expect(levels[0].options.all(dhcp6.INTERFACE_ID) == [data], f"{levels[0].options}")
 
 
+@check("relay-interface-id-long", "RFC 9915 21.18",
+       "An Interface-Id is of arbitrary length: 900 octets come back too.")
+def interface_id_long(env):
+    data = bytes(n % 251 for n in range(900))
+    _, levels = _exchange(env, Relay(options=[interface_id(data)]))
+    expect(levels[0].options.all(dhcp6.INTERFACE_ID) == [data], "another Interface-Id came back")
+
+
 @check("relay-interface-id-empty", "RFC 9915 21.18", "An Interface-Id of no octets comes back too.")
 def interface_id_empty(env):
     _, levels = _exchange(env, Relay(options=[interface_id(b"")]))

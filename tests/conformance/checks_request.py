@@ -116,6 +116,56 @@ def retransmitted(env):
     expect(first.live_keys() == second.live_keys() != [], f"{first}, then {second}")
 
 
+@check("request-retransmitted-at-once", "RFC 9915 18.3.2",
+       "Three copies of a Request in one burst: every answer that comes holds the same leases.")
+def burst(env):
+    client = Client(env)
+    data = client.build(REQUEST, dhcp6.ia_na(1), dhcp6.ia_pd(1))
+    for _ in range(3):
+        client.send(data)
+    first = client.answer(data)
+    env.sentinel(client.path)
+    xid = int.from_bytes(data[1:4], "big")
+    while True:
+        frame = env.await_frame(0, client._is_mine(xid), 0.1)
+        if frame is None:
+            break
+        _, inner = dhcp6.unwrap(frame.data)
+        again = dhcp6.Message(inner)
+        expect(again.live_keys() == first.live_keys(), f"{first}, then {again}")
+    answer = client.ask(REQUEST, dhcp6.ia_na(1), dhcp6.ia_pd(1))
+    expect(answer.live_keys() == first.live_keys() != [], f"{first}, then {answer}")
+
+
+@check("request-on-link-outside-pool", "RFC 9915 18.3.2",
+       "An address of the link that no pool holds is not NotOnLink; a pool's address is given.")
+def outside_pool(env):
+    ia = Client(env, Relay(config.CLASSES)).ask(REQUEST, ia_with("2001:db8:41::ffff:1")).na(1)
+    expect(ia.live() and ia.status() == dhcp6.SUCCESS, f"{ia}")
+
+
+@check("request-same-hint-in-two-ias", "RFC 9915 18.3.2",
+       "Two IAs that ask for the same address or prefix do not both get it.")
+def same_hint(env):
+    key, prefix = str(config.MAIN.subnet[0x8888]), "2001:db8:17aa:aa00::/56"
+    answer = Client(env).ask(REQUEST, ia_with(key, 1), ia_with(key, 2), ia_with(prefix, 1),
+                             ia_with(prefix, 2))
+    keys = answer.live_keys()
+    expect(len(keys) == len(set(keys)) == 4, f"{answer}")
+
+
+@check("request-after-moving", "RFC 9915 13.1",
+       "A client that moved to another link is offered and given leases of the new link.")
+def moved(env):
+    client = Client(env)
+    client.lease()
+    client.delegate()
+    moved_client = client.sibling(Relay(config.NO_TIMES))
+    answer = moved_client.obtain(dhcp6.ia_na(1), dhcp6.ia_pd(1))
+    expect(answer.na(1).live()[0].address in config.NO_TIMES.subnet, f"{answer}")
+    expect(answer.pd(1).live(), f"{answer}")
+
+
 @check("request-already-bound", "RFC 9915 18.3.2",
        "A Request for an IA that is bound returns the existing binding.")
 def already_bound(env):
@@ -164,6 +214,23 @@ def race(env):
         client.send(data)
     keys = [key for client, data in sent for key in client.answer(data).live_keys()]
     expect(len(keys) == len(set(keys)) == 6, f"{keys}")
+
+
+@check("race-for-the-last-leases", "RFC 9915 18.3.2",
+       "Twenty clients at once, two addresses and two prefixes: all are given, each once, "
+       "and everybody else is told that there are none.")
+def last_leases(env):
+    link = env.tiny()
+    clients = [Client(env, Relay(link)) for _ in range(20)]
+    sent = [(client, client.build(REQUEST, dhcp6.ia_na(1), dhcp6.ia_pd(1))) for client in clients]
+    for client, data in sent:
+        client.send(data)
+    answers = [client.answer(data) for client, data in sent]
+    for code, none in ((dhcp6.IA_NA, dhcp6.NO_ADDRS_AVAIL), (dhcp6.IA_PD, dhcp6.NO_PREFIX_AVAIL)):
+        ias = [ia for answer in answers for ia in answer.ias if ia.code == code]
+        keys = [key for ia in ias for key in ia.keys()]
+        expect(len(keys) == len(set(keys)) == 2, f"given: {keys}")
+        expect(sum(ia.status() == none for ia in ias) == 18, f"{ias}")
 
 
 @check("many-clients-at-once", "RFC 9915 18.3.2",

@@ -291,6 +291,19 @@ def iaprefix_length(env):
     expect(client.delegate(), "no service after it")
 
 
+@check("repeated-singletons", "RFC 9915 21",
+       "Options that may stand once and stand twice do no harm; no answer repeats them.")
+def repeated(env):
+    for option in (dhcp6.client_id(FOREIGN), dhcp6.server_id(FOREIGN), dhcp6.elapsed(9),
+                   dhcp6.oro(dhcp6.DNS_SERVERS), dhcp6.oro(dhcp6.DOMAIN_LIST), dhcp6.fqdn(1, "a.b"),
+                   dhcp6.fqdn(0, "c.d"), dhcp6.user_class(b"a"), dhcp6.user_class(b"b")):
+        client = Client(env)
+        answer = client.survives(client.build(REQUEST, option, option, dhcp6.ia_na(1)))
+        for code in (dhcp6.CLIENTID, dhcp6.SERVERID, dhcp6.DNS_SERVERS, dhcp6.DOMAIN_LIST,
+                     dhcp6.CLIENT_FQDN):
+            expect(answer is None or len(answer.options.all(code)) <= 1, f"{answer}")
+
+
 @check("odd-option-lengths", "RFC 9915 21",
        "ORO, Elapsed Time, Rapid Commit, class and FQDN options of wrong length do no harm.")
 def odd_lengths(env):

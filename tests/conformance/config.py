@@ -9,6 +9,18 @@ import struct
 import dhcp6
 
 PAIRS = [("srv0", "cli0"), ("srv1", "cli1")]
+# net_af_packet takes the outer tag out of a frame and forgets its type, so that it always comes back
+# as 0x8100; net_pcap leaves frames as they are, but has a single queue. One port with each where
+# one worker allows it. NEEDS_PCAP names the check that can only pass there.
+NEEDS_PCAP = "vlan-service-tag-mirrored"
+
+
+def devices(workers):
+    if workers == 1:
+        return [f"net_af_packet0,iface={PAIRS[0][0]}", f"net_pcap1,iface={PAIRS[1][0]}"]
+    return [f"net_af_packet{n},iface={pair[0]},qpairs={workers}" for n, pair in enumerate(PAIRS)]
+
+
 PORT_ADDRESSES = ["2001:db8:0:1::1", "2001:db8:0:2::1"]
 # Relay agents of the suite send from here, on the ports' own networks.
 RELAY_NETWORK = [ipaddress.IPv6Network("2001:db8:0:1:1::/96"),
@@ -42,6 +54,17 @@ class Link:
     def rapid(self):
         return self.more.get("rapid_commit", False)
 
+    def address_pools(self):
+        """First and last address of each address pool, as integers."""
+        pools = []
+        for pool in self.pools:
+            if pool["type"] == "address" and "/" in pool["range"]:
+                network = ipaddress.IPv6Network(pool["range"], strict=False)
+                pools.append((int(network[0]), int(network[-1])))
+            elif pool["type"] == "address":
+                pools.append(tuple(int(dhcp6.address(end)) for end in pool["range"].split("-")))
+        return pools
+
     def prefix_pools(self):
         return [(ipaddress.IPv6Network(pool["range"]), pool["delegated_length"])
                 for pool in self.pools if pool["type"] == "prefix"]
@@ -60,6 +83,11 @@ def addresses(range_, **more):
 
 def prefixes(range_, length, **more):
     return {"type": "prefix", "range": range_, "delegated_length": length, **more}
+
+
+def text(octets):
+    """Octets that are plain text, as the configuration wants them (else hex with colons)."""
+    return "text:" + octets.decode()
 
 
 def whole(subnet):
@@ -163,11 +191,11 @@ RESERVATIONS = {
     "duid": ({"duid": RESERVED_DUID.hex()}, "2001:db8:40::d1", "2001:db8:4f00:100::/56"),
     "link-layer": ({"link_layer": RESERVED_MAC.hex()}, "2001:db8:40::d2",
                    "2001:db8:4f00:200::/56"),
-    "remote-id": ({"remote_id": RESERVED_REMOTE[1].decode()}, "2001:db8:40::d3",
+    "remote-id": ({"remote_id": text(RESERVED_REMOTE[1])}, "2001:db8:40::d3",
                   "2001:db8:4f00:300::/56"),
-    "interface-id": ({"interface_id": RESERVED_INTERFACE.decode()}, "2001:db8:40::d4",
+    "interface-id": ({"interface_id": text(RESERVED_INTERFACE)}, "2001:db8:40::d4",
                      "2001:db8:4f00:400::/56"),
-    "subscriber-id": ({"subscriber_id": RESERVED_SUBSCRIBER.decode()}, "2001:db8:40::d5",
+    "subscriber-id": ({"subscriber_id": RESERVED_SUBSCRIBER.hex(":")}, "2001:db8:40::d5",
                       "2001:db8:4f00:500::/56"),
 }
 CLASS_LIFETIMES = {"preferred_s": 600, "valid_s": 900, "renew_s": 300, "rebind_s": 480}
@@ -191,9 +219,9 @@ def reservations():
 def classes():
     return [
         {"name": "modems", "match": {"vendor_enterprise": ENTERPRISE,
-                                     "vendor_class": VENDOR_CLASS_DATA.decode()},
+                                     "vendor_class": text(VENDOR_CLASS_DATA)},
          "lifetimes": CLASS_LIFETIMES, "options": {"dns_servers": [CLASS_DNS]}},
-        {"name": "business", "match": {"user_class": USER_CLASS_DATA.decode()}},
+        {"name": "business", "match": {"user_class": text(USER_CLASS_DATA)}},
     ]
 
 
@@ -237,15 +265,15 @@ LINKS = [DIRECT, DIRECT_RAPID, MAIN, RAPID, RAPID_NO_PREFIXES, HINTS, NO_ADDRESS
 UNKNOWN_RELAY = "2001:db8:ffff::1"
 
 
-def build(state_dir, socket):
+def build(state_dir, socket, workers=1):
     """The whole configuration as JSON data."""
     return {
         "server": {"name": "conformance", "state_dir": state_dir},
         "store": {"leases_max": 20000},
         "journal": {"segment_mib": 4, "checkpoint_log_mib": 16},
-        "dataplane": {"workers": 1, "poll": "adaptive", "ports": [
-            {"name": f"access{n}", "device": f"net_af_packet{n},iface={pair[0]}",
-             "addresses": [PORT_ADDRESSES[n]]} for n, pair in enumerate(PAIRS)]},
+        "dataplane": {"workers": workers, "poll": "adaptive", "ports": [
+            {"name": f"access{n}", "device": device, "addresses": [PORT_ADDRESSES[n]]}
+            for n, device in enumerate(devices(workers))]},
         "lifetimes": {"preferred_s": PREFERRED_S, "valid_s": VALID_S, "renew_s": RENEW_S,
                       "rebind_s": REBIND_S},
         "rapid_commit": False,

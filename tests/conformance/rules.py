@@ -107,9 +107,17 @@ def _judge_frame(env, client, frame):
                       f"to port {frame.destination_port} instead of {path.reply_port}")
     if frame.hop_limit == 0:
         env.violation("reply-frame-whole", "hop limit is 0")
-    sent = [(tpid, tci & 0xFFF) for tpid, tci in path.tags]
-    if [(tpid, tci & 0xFFF) for tpid, tci in frame.tags] != sent:
-        env.violation("reply-vlan-tags", f"tags {frame.tags} for {path.tags}")
+    _judge_tags(env, path.tags, frame.tags)
+
+
+def _judge_tags(env, sent, have):
+    """Same VLANs in the same order; a tag of VLAN 0 carries only a priority and may be left out."""
+    ids = [[tci & 0xFFF for _, tci in tags] for tags in (sent, have)]
+    if [vlan for vlan in ids[0] if vlan] != [vlan for vlan in ids[1] if vlan]:
+        env.violation("reply-vlan-tags", f"VLANs {ids[1]} in answer to {ids[0]}")
+    elif len(sent) == len(have) and [tpid for tpid, _ in sent] != [tpid for tpid, _ in have]:
+        types = [[f"{tpid:#x}" for tpid, _ in tags] for tags in (sent, have)]
+        env.violation("reply-vlan-tag-types", f"tags {types[1]} in answer to {types[0]}")
 
 
 def _judge_levels(env, client, levels):
@@ -266,6 +274,10 @@ def _judge_lease(env, client, asked, lease):
     if lease.code == dhcp6.IAADDR:
         if not any(lease.address in network for network in link.networks):
             env.violation("address-fits-link", f"{lease.key} on {link.name}")
+        kept = {row[1] for row in config.RESERVATIONS.values()}
+        if lease.key not in kept and not any(low <= int(lease.address) <= high
+                                             for low, high in link.address_pools()):
+            env.violation("address-from-pool", f"{lease.key} on {link.name}")
         if reserved_iid(lease.address):
             env.violation("no-reserved-iid", lease.key)
         return
