@@ -140,6 +140,9 @@ bool candidate_available(const struct decide_input *input, const struct plan *pl
         if (!status_allows(input, grant, &candidate->base.lease, own)) {
             return false;
         }
+    } else if (resource->type == LEASE_TYPE_NA &&
+               policy_address_assigned(input->policy, resource->prefix)) {
+        return false;
     } else {
         candidate->base.slot = LEASE_SLOT_NONE;
     }

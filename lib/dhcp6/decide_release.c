@@ -2,6 +2,7 @@
  * really holds is touched; the rest of the message is ignored. */
 #include "dhcp6/candidate.h"
 #include "dhcp6/decide_family.h"
+#include "dhcp6/exclude.h"
 
 /* What a released lease becomes. With a partner it must hear of it before anybody else may have the
  * resource (RFC 8156 4.2.2.1), and the times it was told still count until then (8.4.1). */
@@ -47,8 +48,6 @@ static void change_add(const struct decide_input *input, struct plan *plan,
 
     change->base = *base;
     change->next = base->lease;
-    change->next.duid = input->message->client_id;
-    change->next.info = input->info;
     change->pool = pool_of(input, &base->lease.resource);
     if (input->message->type == DHCP6_RELEASE) {
         lease_release(&change->next, candidate_grant(input, change->pool), input->now);
@@ -57,6 +56,29 @@ static void change_add(const struct decide_input *input, struct plan *plan,
         lease_decline(&change->next, link->decline_s, input->now);
         change->counter = COUNTER_lease_declined;
     }
+}
+
+/* True when the client names an excluded prefix that we did not exclude (RFC 6603 6.2): then it is
+ * not our prefix it talks of. */
+static bool exclude_is_new(const struct decide_input *input, const struct dhcp6_ia *ia)
+{
+    for (unsigned i = 0; i < ia->lease_count; i++) {
+        const struct dhcp6_lease *lease = &input->message->leases[ia->lease_first + i];
+        int pool = lease->exclude.size ? pool_of(input, &lease->resource) : -1;
+        uint8_t bytes[DHCP6_EXCLUDE_SIZE_MAX];
+        struct span ours = {bytes, 0};
+
+        if (lease->exclude.size == 0) {
+            continue;
+        }
+        if (pool >= 0 && dhcp6_excludes(&input->policy->pools[pool].pool)) {
+            ours.size = dhcp6_exclude(&input->policy->pools[pool].pool, bytes);
+        }
+        if (!span_equal(ours, lease->exclude)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* One IA: ends the leases it lists and holds. False when there is no binding for it. */
@@ -92,7 +114,7 @@ void decide_release(const struct decide_input *input, struct plan *ret_plan)
             message_ia_repeats(message, i)) {
             continue;
         }
-        if (!ia_end(input, ret_plan, i)) {
+        if (exclude_is_new(input, &message->ias[i]) || !ia_end(input, ret_plan, i)) {
             plan_ia_status(plan_ia_add(ret_plan, &message->ias[i]), STATUS_NO_BINDING);
         }
     }

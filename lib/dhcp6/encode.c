@@ -3,6 +3,7 @@
  * once per answer. */
 #include "dhcp6/encode.h"
 
+#include "dhcp6/exclude.h"
 #include "dhcp6/fqdn.h"
 
 enum {
@@ -195,25 +196,13 @@ static void status_put(struct wire_out *out, uint16_t status)
     wire_out_bytes(out, text, size);
 }
 
-/* The excluded prefix of a delegated one: pool->exclude_subnet holds the bits after the delegated
- * length in place; on the wire they start at an octet boundary (RFC 6603 4.2). */
 static void exclude_put(struct wire_out *out, const struct plan_lease *lease)
 {
-    unsigned delegated = lease->resource.length, length = lease->pool->exclude_length;
-    struct ip6 bits = ip6_prefix(lease->pool->exclude_subnet, length);
-    size_t size = (length - delegated - 1) / 8 + 1;
-    uint8_t bytes[16];
+    uint8_t bytes[DHCP6_EXCLUDE_SIZE_MAX];
+    size_t size = dhcp6_exclude(lease->pool, bytes);
 
-    if (delegated >= 64) {
-        bits = (struct ip6){delegated == 64 ? bits.lo : bits.lo << (delegated - 64), 0};
-    } else if (delegated > 0) {
-        bits.hi = bits.hi << delegated | bits.lo >> (64 - delegated);
-        bits.lo <<= delegated;
-    }
-    wire_set_ip6(bytes, bits);
     wire_out_u16(out, OPTION_PD_EXCLUDE);
-    wire_out_u16(out, (uint16_t)(1 + size));
-    wire_out_u8(out, (uint8_t)length);
+    wire_out_u16(out, (uint16_t)size);
     wire_out_bytes(out, bytes, size);
 }
 
@@ -224,8 +213,7 @@ static bool exclude_wanted(const struct encoder *encoder, const struct plan_leas
     const struct pool *pool = lease->pool;
 
     return pool != NULL && lease->valid_s > 0 && lease->resource.length == pool->delegated_length &&
-           pool->exclude_length > pool->delegated_length && pool->exclude_length <= 128 &&
-           dhcp6_oro_has(encoder->message, OPTION_PD_EXCLUDE);
+           dhcp6_excludes(pool) && dhcp6_oro_has(encoder->message, OPTION_PD_EXCLUDE);
 }
 
 static void lease_put(struct encoder *encoder, const struct plan_lease *lease)
@@ -385,7 +373,7 @@ static void fqdn_put(struct encoder *encoder)
 static bool vendor_wanted(const struct dhcp6_message *message, uint32_t enterprise)
 {
     for (unsigned i = 0; i < message->vendor_count; i++) {
-        if (message->vendors[i] == enterprise) {
+        if (wire_get_u32(message->vendors[i].data) == enterprise) {
             return true;
         }
     }

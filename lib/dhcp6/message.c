@@ -314,11 +314,8 @@ static bool ia_parse(struct parser *parser, const struct option *option)
 
 static void vendor_class_note(struct dhcp6_message *message, struct span data)
 {
-    if (message->vendor_class.data == NULL) {
-        message->vendor_class = data;
-    }
-    if (message->vendor_count < DHCP6_VENDORS_MAX) {
-        message->vendors[message->vendor_count++] = wire_get_u32(data.data);
+    if (message->vendor_count < POLICY_VENDORS_MAX) {
+        message->vendors[message->vendor_count++] = data;
     }
 }
 
@@ -374,7 +371,7 @@ static void client_clear(struct dhcp6_message *message)
     const struct span absent = {NULL, 0};
 
     message->client_id = message->server_id = message->oro = message->fqdn = absent;
-    message->vendor_class = message->user_class = message->vendor_opts = absent;
+    message->user_class = message->vendor_opts = absent;
     message->rapid_commit = message->reconf_accept = message->oro_present = false;
     message->vendor_count = 0;
     message->elapsed_cs = 0;
@@ -466,9 +463,16 @@ static void subject_fill(struct dhcp6_message *message)
     subject_relays(message);
     subject->vendor_class = absent;
     subject->vendor_enterprise = 0;
-    if (message->vendor_class.size >= 4) {
-        subject->vendor_enterprise = wire_get_u32(message->vendor_class.data);
-        subject->vendor_class = first_class(message->vendor_class, 4);
+    if (message->vendor_count) {
+        subject->vendor_enterprise = wire_get_u32(message->vendors[0].data);
+        subject->vendor_class = first_class(message->vendors[0], 4);
+    }
+    subject->more_vendors_count = 0;
+    for (unsigned i = 1; i < message->vendor_count; i++) {
+        unsigned at = subject->more_vendors_count++;
+
+        subject->more_vendors[at].enterprise = wire_get_u32(message->vendors[i].data);
+        subject->more_vendors[at].vendor_class = first_class(message->vendors[i], 4);
     }
     subject->user_class = first_class(message->user_class, 0);
 }

@@ -31,7 +31,6 @@ enum {
     DHCP6_RELAYS_MAX = 9,     /* so at most 9 levels reach a server */
     DHCP6_OPTIONS_MAX = 512,  /* options of all levels together that we look at */
     DHCP6_ORO_CODES_MAX = 64, /* codes of an ORO that we look at */
-    DHCP6_VENDORS_MAX = 4,    /* enterprise numbers of a client that we remember */
     DHCP6_CLIENT_PORT = 546,
     DHCP6_SERVER_PORT = 547,
 };
@@ -72,10 +71,10 @@ struct dhcp6_message {
     bool rapid_commit, reconf_accept;
     struct span oro; /* option 6, even size */
     bool oro_present;
-    struct span fqdn;                                  /* option 39 */
-    struct span vendor_class, user_class, vendor_opts; /* first instances, whole option data */
-    uint8_t vendor_count;                              /* enterprises of all Vendor Class options */
-    uint32_t vendors[DHCP6_VENDORS_MAX];
+    struct span fqdn;                    /* option 39 */
+    struct span user_class, vendor_opts; /* first instances, whole option data */
+    uint8_t vendor_count;                /* Vendor Class options, whole option data */
+    struct span vendors[POLICY_VENDORS_MAX];
     uint16_t elapsed_cs; /* 1/100 s */
     uint8_t ia_count, lease_count, relay_count;
     struct dhcp6_ia ias[DHCP6_IAS_MAX];

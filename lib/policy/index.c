@@ -80,6 +80,15 @@ static int subnets_index(struct reader *reader, const struct lookup_subnet *subn
     return err;
 }
 
+static void port_addresses_note(const struct config *config, struct policy_index *index)
+{
+    for (unsigned i = 0; i < config->port_count; i++) {
+        for (unsigned k = 0; k < config->ports[i].address_count; k++) {
+            index->port_addresses[index->port_address_count++] = config->ports[i].addresses[k];
+        }
+    }
+}
+
 int index_links(struct reader *reader)
 {
     struct policy_index *index = &reader->shared->index;
@@ -87,6 +96,7 @@ int index_links(struct reader *reader)
     int err = subnets_index(reader, index->relays, index->relay_count, "relay_addresses",
                             &index->relay_table);
 
+    port_addresses_note(reader->config, index);
     err = err ? err
               : subnets_index(reader, index->subnets, index->subnet_count, "subnets",
                               &index->subnet_table);

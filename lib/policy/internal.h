@@ -68,6 +68,8 @@ struct policy_index {
     struct lookup_subnet *relays; /* length 128 */
     unsigned relay_count;
     struct lookup_table relay_table;
+    struct ip6 port_addresses[CONFIG_PORTS_MAX * CONFIG_PORT_ADDRESSES_MAX];
+    unsigned port_address_count;
     struct lookup_subnet *subnets;
     unsigned subnet_count;
     struct lookup_table subnet_table;

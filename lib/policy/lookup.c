@@ -101,6 +101,18 @@ int policy_link_by_address(const struct policy *policy, struct ip6 address)
     return found ? (int)found->link : POLICY_LINK_NONE;
 }
 
+bool policy_address_assigned(const struct policy *policy, struct ip6 address)
+{
+    const struct policy_index *index = policy->index;
+
+    for (unsigned i = 0; i < index->port_address_count; i++) {
+        if (ip6_equal(index->port_addresses[i], address)) {
+            return true;
+        }
+    }
+    return subnet_probe(&index->relay_table, index->relays, address, 128) != NULL;
+}
+
 static bool condition_holds(const struct match_condition *condition,
                             const struct policy_subject *subject)
 {
@@ -122,7 +134,7 @@ static bool condition_holds(const struct match_condition *condition,
     return memcmp(octets->data, condition->octets.data, condition->octets.size) == 0;
 }
 
-uint64_t policy_classify(const struct policy *policy, const struct policy_subject *subject)
+static uint64_t classify_once(const struct policy *policy, const struct policy_subject *subject)
 {
     uint64_t classes = 0;
 
@@ -134,6 +146,21 @@ uint64_t policy_classify(const struct policy *policy, const struct policy_subjec
             member = condition_holds(&match->conditions[k], subject);
         }
         classes |= (uint64_t)member << i;
+    }
+    return classes;
+}
+
+uint64_t policy_classify(const struct policy *policy, const struct policy_subject *subject)
+{
+    uint64_t classes = classify_once(policy, subject);
+
+    /* Conditions on the vendor must hold for one and the same option. */
+    for (unsigned i = 0; policy->class_count && i < subject->more_vendors_count; i++) {
+        struct policy_subject other = *subject;
+
+        other.vendor_enterprise = subject->more_vendors[i].enterprise;
+        other.vendor_class = subject->more_vendors[i].vendor_class;
+        classes |= classify_once(policy, &other);
     }
     return classes;
 }

@@ -19,6 +19,7 @@ enum {
     POLICY_LINK_NONE = -1,
     POLICY_CLASSES_MAX = 64, /* classes are bits of a 64-bit mask */
     POLICY_NAME_MAX = 64,
+    POLICY_VENDORS_MAX = 4, /* Vendor Class options of a client that are looked at */
 };
 
 /* What an endpoint may do now; published by the failover state machine (RFC 8156 8.1; design 2).
@@ -144,9 +145,15 @@ struct policy_subject {
     uint32_t remote_enterprise;
     struct span interface_id;
     struct span subscriber_id;
-    struct span vendor_class; /* first class-data of option 16 */
+    struct span vendor_class; /* first class-data of the first option 16 */
     uint32_t vendor_enterprise;
-    struct span user_class; /* first instance of option 15 */
+    struct span user_class;     /* first instance of option 15 */
+    uint8_t more_vendors_count; /* further options 16, one for each enterprise (RFC 9915 21.16) */
+
+    struct {
+        uint32_t enterprise;
+        struct span vendor_class;
+    } more_vendors[POLICY_VENDORS_MAX - 1];
 };
 
 /* identity: server DUID and candidate key as kept in state_dir. standalone grant for links without
@@ -175,6 +182,10 @@ struct grant *policy_grant(struct policy *policy, unsigned relationship);
  * subnet (RFC 9915 13.1). */
 int policy_link_by_port(const struct policy *policy, unsigned port);
 int policy_link_by_address(const struct policy *policy, struct ip6 address);
+
+/* True for an address that is a server port's or a relay's by configuration: no client may have it.
+ */
+bool policy_address_assigned(const struct policy *policy, struct ip6 address);
 
 /* Bits of the classes the subject is in. Zero cost when no class is configured. */
 uint64_t policy_classify(const struct policy *policy, const struct policy_subject *subject);

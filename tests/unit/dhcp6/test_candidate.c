@@ -162,6 +162,9 @@ static void test_hints(void)
     w.pools[POOL_NA].pool.range = (struct ip6_range){{NET1, 0}, {NET1, 0xff}};
     ask(DHCP6_SOLICIT, LEASE_TYPE_NA, address(NET1, 0));
     CHECK(find(0) && found.resource.prefix.lo != 0);
+    /* A relay's own address is nobody's. */
+    ask(DHCP6_SOLICIT, LEASE_TYPE_NA, address(NET1, WORLD_RELAY_IID));
+    CHECK(find(0) && found.resource.prefix.lo != WORLD_RELAY_IID);
     /* Nor are blocks cut out of the pool. */
     w.pools[POOL_NA].pool.excludes[0] = (struct ip6_range){{NET1, 0x10}, {NET1, 0x1f}};
     w.pools[POOL_NA].pool.exclude_count = 1;

@@ -262,6 +262,12 @@ int policy_pool_find(const struct policy *policy, const struct resource *resourc
     return -1;
 }
 
+bool policy_address_assigned(const struct policy *policy, struct ip6 address)
+{
+    (void)policy;
+    return address.lo == WORLD_RELAY_IID;
+}
+
 bool policy_on_link(const struct policy *policy, unsigned link, struct ip6 a)
 {
     return ip6_in_prefix(a, policy->links[link].subnets[0].prefix,

@@ -32,6 +32,9 @@ enum {
 #define BOB      BYTES("\0\3\0\1bob..")
 #define SERVER   BYTES("\0\2\0\0\1\2srv")
 
+/* No client may have it: a relay's by configuration. */
+#define WORLD_RELAY_IID 0x77u
+
 struct world {
     struct policy policy;
     struct policy_link links[2];
