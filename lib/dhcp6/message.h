@@ -25,12 +25,12 @@ enum dhcp6_type {
 };
 
 enum {
-    DHCP6_IAS_MAX = 16,       /* IA_NA and IA_PD in one message */
-    DHCP6_LEASES_MAX = 32,    /* leases of all IAs together */
-    DHCP6_HOP_COUNT_MAX = 8,  /* HOP_COUNT_LIMIT (RFC 9915 7.6) */
-    DHCP6_RELAYS_MAX = 9,     /* so at most 9 levels reach a server */
-    DHCP6_OPTIONS_MAX = 512,  /* options of all levels together that we look at */
-    DHCP6_ORO_CODES_MAX = 64, /* codes of an ORO that we look at */
+    DHCP6_IAS_MAX = 16,        /* IA_NA and IA_PD in one message */
+    DHCP6_LEASES_MAX = 32,     /* leases of all IAs together */
+    DHCP6_HOP_COUNT_MAX = 8,   /* HOP_COUNT_LIMIT (RFC 9915 7.6) */
+    DHCP6_RELAYS_MAX = 9,      /* so at most 9 levels reach a server */
+    DHCP6_OPTIONS_MAX = 512,   /* options of all levels together that we look at */
+    DHCP6_ORO_CODES_MAX = 256, /* codes of an ORO that we look at */
     DHCP6_CLIENT_PORT = 546,
     DHCP6_SERVER_PORT = 547,
 };
