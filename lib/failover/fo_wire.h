@@ -162,21 +162,19 @@ size_t fo_frame_next(struct span stream, struct span *ret_message);
  * or the sequence of options at top level is broken. */
 int fo_wire_parse(struct span message, struct fo_message *ret_message) MUST_CHECK;
 
-/* Each writes one frame and returns its size; 0: does not fit buf. Transaction-id and sent-time may
- * be set later by fo_frame_stamp and fo_frame_xid_set. */
+/* Each writes one frame and returns its size; 0: does not fit buf. sent-time is 0 until
+ * fo_frame_stamp sets it as the frame leaves; a transaction-id that the link is to choose is 0. */
 
 /* STARTTLS, POOLREQ, POOLRESP, UPDREQ, UPDREQALL, UPDDONE, CONTACT. */
-size_t fo_encode_bare(enum fo_message_type type, uint32_t xid, sec_t sent_s, uint8_t *buf,
-                      size_t buf_size);
+size_t fo_encode_bare(enum fo_message_type type, uint32_t xid, uint8_t *buf, size_t buf_size);
 /* REPLY, DISCONNECT, rejecting CONNECTREPLY: a status, with text if not NULL. REPLY with
  * FO_STATUS_SUCCESS carries none: that is "go ahead" (RFC 7653 9.1). */
-size_t fo_encode_status(enum fo_message_type type, uint32_t xid, sec_t sent_s,
-                        enum fo_status_code code, const char *text, struct wire_out *out);
+size_t fo_encode_status(enum fo_message_type type, uint32_t xid, enum fo_status_code code,
+                        const char *text, uint8_t *buf, size_t buf_size);
 /* CONNECT or accepting CONNECTREPLY. */
-size_t fo_encode_connect(enum fo_message_type type, uint32_t xid, sec_t sent_s,
-                         const struct fo_connect *connect, uint8_t *buf, size_t buf_size);
-size_t fo_encode_state(uint32_t xid, sec_t sent_s, const struct fo_state *state, uint8_t *buf,
-                       size_t buf_size);
+size_t fo_encode_connect(enum fo_message_type type, uint32_t xid, const struct fo_connect *connect,
+                         uint8_t *buf, size_t buf_size);
+size_t fo_encode_state(uint32_t xid, const struct fo_state *state, uint8_t *buf, size_t buf_size);
 
 /* Of a whole frame: reads or changes header fields in place. The time of STARTTLS and REPLY is left
  * alone, they have none. */
