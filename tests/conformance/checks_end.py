@@ -167,7 +167,6 @@ def decline_rests(env):
     for client in (Client(env, Relay(link)), clients[0]):
         ia = client.ask(REQUEST, ia_with(keys[0])).na(1)
         expect(not ia.live() and ia.status() == dhcp6.NO_ADDRS_AVAIL, f"{ia}")
-    env.kept["declined"] = (link, keys[0])
 
 
 @check("decline-client-gets-another", "RFC 9915 18.3.8",
