@@ -1,8 +1,9 @@
-"""A small network on one machine: namespaces, cables, a tandem6d, real clients and relays.
+"""A small network on one machine: namespaces, cables, switches, a tandem6d, real clients and relays.
 
 Used by scripts/run and the system and crash tests. Everything a Lab makes is gone when it closes: its
-processes (by id), its namespaces, its scratch directory."""
+processes (by id), its namespaces with all that still runs in them, its scratch directory."""
 
+import ctypes
 import json
 import os
 import shutil
@@ -10,12 +11,15 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.environ.get("BUILD", "build")
 if not os.path.isabs(BUILD):
     BUILD = os.path.join(ROOT, BUILD)
+CLONE_NEWNET = 0x40000000
+SBIN = ":/usr/local/sbin:/usr/sbin:/sbin"
 
 
 class LabError(Exception):
@@ -24,7 +28,8 @@ class LabError(Exception):
 
 def run(*command, check=True):
     """Runs a command to its end; returns its standard output."""
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False,
+                          stdin=subprocess.DEVNULL)
     if check and done.returncode != 0:
         raise LabError(f"{' '.join(command)}: {done.stderr.strip() or done.returncode}")
     return done.stdout
@@ -41,17 +46,40 @@ def wait_for(what, condition, timeout=15.0):
     raise LabError(f"waited {timeout:g} s for {what}")
 
 
+def program(name):
+    """One of our own programs, as built."""
+    return os.path.join(BUILD, "app", name, name)
+
+
+def exit_on_sigterm():
+    """SIGTERM then ends the program as Ctrl-C does, so that labs are closed."""
+    def interrupt(*_):
+        raise KeyboardInterrupt
+    signal.signal(signal.SIGTERM, interrupt)
+
+
 class Lab:
+    """Namespaces get names of this process; several labs may live at a time. Methods that make
+    something may be called from several threads."""
+
+    count = 0
+    lock = threading.Lock()
+
     def __init__(self, name="lab"):
         if os.geteuid() != 0:
             raise LabError("network namespaces need root: use sudo")
+        os.environ["PATH"] = os.environ.get("PATH", "/usr/bin:/bin") + SBIN
         for tool in ("ip", "ethtool", "sysctl"):
-            if not shutil.which(tool, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin"):
+            if not shutil.which(tool):
                 raise LabError(f"'{tool}' is missing: run scripts/setup")
-        self.prefix = f"t6{os.getpid()}"
+        with Lab.lock:
+            Lab.count += 1
+            self.prefix = f"t6-{os.getpid()}-{Lab.count}"
         self.dir = tempfile.mkdtemp(prefix=f"tandem6-{name}-")
+        os.chmod(self.dir, 0o755)   # networkd reads its files from here as its own user
         self.namespaces = []
         self.processes = []
+        self.closers = []
 
     def __enter__(self):
         return self
@@ -62,10 +90,25 @@ class Lab:
     def close(self):
         for process in reversed(self.processes):
             process.stop()
+        for closer in self.closers:
+            closer()
         for namespace in self.namespaces:
+            self.kill_rest(namespace)
             run("ip", "netns", "del", namespace, check=False)
-        self.namespaces = []
+        self.processes, self.closers, self.namespaces = [], [], []
         shutil.rmtree(self.dir, ignore_errors=True)
+
+    def kill_rest(self, namespace):
+        """What our processes left running in our namespace (dhcpcd's helpers), by id."""
+        def gone():
+            rest = run("ip", "netns", "pids", namespace, check=False).split()
+            for pid in rest:
+                try:
+                    os.kill(int(pid), signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+            return not rest
+        wait_for(f"the last process in {namespace} to end", gone)
 
     def path(self, *parts):
         return os.path.join(self.dir, *parts)
@@ -79,26 +122,71 @@ class Lab:
         return full
 
     def cable(self, a, a_interface, b, b_interface):
-        """A veth pair between two namespaces, both ends up, duplicate detection only where clients are."""
+        """A veth pair between two namespaces (or within one), both ends up."""
         run("ip", "link", "add", a_interface, "netns", a, "type", "veth", "peer", "name", b_interface,
             "netns", b)
         for namespace, interface in ((a, a_interface), (b, b_interface)):
             run("ip", "-n", namespace, "link", "set", interface, "up")
 
+    def switch(self, name):
+        """A namespace that is a switch: no addresses, floods multicast."""
+        full = self.namespace(name)
+        self.sysctl(full, "net.ipv6.conf.all.disable_ipv6=1", "net.ipv6.conf.default.disable_ipv6=1")
+        run("ip", "-n", full, "link", "add", "br0", "type", "bridge", "mcast_snooping", "0")
+        run("ip", "-n", full, "link", "set", "br0", "up")
+        return full
+
+    def plug(self, switch, namespace, interface):
+        """A cable from an interface of namespace to a new port of the switch."""
+        with Lab.lock:
+            Lab.count += 1
+            port = f"p{Lab.count}"
+        self.cable(namespace, interface, switch, port)
+        run("ip", "-n", switch, "link", "set", port, "master", "br0")
+
     def sysctl(self, namespace, *settings):
-        for setting in settings:
-            run("ip", "netns", "exec", namespace, "sysctl", "-qw", setting)
+        run("ip", "netns", "exec", namespace, "sysctl", "-qw", *settings)
+
+    def address(self, namespace, interface, address):
+        """Gives the interface an address that is usable at once; its others too."""
+        self.sysctl(namespace, f"net.ipv6.conf.{interface}.accept_dad=0")
+        run("ip", "-n", namespace, "addr", "add", address, "dev", interface, "nodad")
 
     def server_port(self, namespace, interface):
         """Leaves the interface to the server: the kernel must not answer for it."""
         self.sysctl(namespace, f"net.ipv6.conf.{interface}.disable_ipv6=1")
 
+    def addresses(self, namespace, interface, scope="global"):
+        """The usable addresses of an interface, without their lengths."""
+        found = json.loads(run("ip", "-j", "-n", namespace, "-6", "addr", "show", "dev", interface,
+                               "scope", scope, check=False) or "[]")
+        # Addresses of other scopes are empty objects.
+        return [info["local"] for row in found for info in row.get("addr_info", ())
+                if "local" in info and "tentative" not in info and "dadfailed" not in info]
+
     def wait_link_local(self, namespace, interface):
-        """Until the interface has a link-local address that passed duplicate detection."""
+        """Until the interface has a link-local address that passed duplicate detection; returns it."""
         def ready():
-            text = run("ip", "-n", namespace, "-6", "addr", "show", "dev", interface, "scope", "link")
-            return "fe80" in text and "tentative" not in text
-        wait_for(f"a link-local address on {interface}", ready)
+            return self.addresses(namespace, interface, "link")
+        return wait_for(f"a link-local address on {interface}", ready)[0]
+
+    def socket(self, namespace, *arguments):
+        """A Python socket that lives in the namespace."""
+        made = []
+
+        def make():
+            libc = ctypes.CDLL(None, use_errno=True)
+            with open(f"/run/netns/{namespace}", encoding="ascii") as file:
+                if libc.setns(file.fileno(), CLONE_NEWNET) == 0:
+                    made.append(socket.socket(*arguments))
+
+        # A thread of its own, as a thread's namespace is its own.
+        thread = threading.Thread(target=make)
+        thread.start()
+        thread.join()
+        if not made:
+            raise LabError(f"no socket in {namespace}")
+        return made[0]
 
     def start(self, process):
         self.processes.append(process)
@@ -107,11 +195,14 @@ class Lab:
 
 
 class Process:
-    """A program in a namespace; its output goes to a file."""
+    """A program in a namespace; its output goes to a file. `mounts` are shell commands that run before it
+    in the mount namespace that ip netns exec makes for it alone."""
 
-    def __init__(self, lab, namespace, command, name):
+    def __init__(self, lab, namespace, command, name, mounts=()):
         self.lab = lab
-        self.command = ["ip", "netns", "exec", namespace] + command
+        if mounts:
+            command = ["sh", "-c", " && ".join([*mounts, 'exec "$@"']), "sh", *command]
+        self.command = ["ip", "netns", "exec", namespace, *command]
         self.namespace = namespace
         self.name = name
         self.log_path = lab.path(f"{name}.log")
@@ -123,16 +214,23 @@ class Process:
                                           stdin=subprocess.DEVNULL)
 
     def log(self):
+        if not os.path.exists(self.log_path):
+            return ""
         with open(self.log_path, encoding="utf-8", errors="replace") as file:
             return file.read()
 
     def running(self):
         return self.popen is not None and self.popen.poll() is None
 
-    def wait_log(self, text, timeout=15.0):
+    def wait_log(self, text, timeout=15.0, after=0):
+        """Until the text is in the log, behind its first `after` characters."""
         def seen():
-            return text in self.log()
+            return text in self.log()[after:]
         wait_for(f"'{text}' from {self.name}", seen, timeout)
+
+    def send(self, sig):
+        if self.running():
+            self.popen.send_signal(sig)
 
     def stop(self, sig=signal.SIGTERM, timeout=10.0):
         """Signals it and waits; kills it when it does not listen. Returns the exit status."""
@@ -157,19 +255,24 @@ class RpcError(Exception):
 class Server(Process):
     """tandem6d with a configuration; its management socket is in the lab's directory."""
 
-    def __init__(self, lab, namespace, config, name="tandem6d", program=None):
+    def __init__(self, lab, namespace, config, name="tandem6d", program_path=None, mounts=()):
         self.config = config
         self.config_path = lab.path(f"{name}.json")
         config.setdefault("management", {})["socket"] = lab.path(f"{name}.sock")
         config.setdefault("server", {}).setdefault("state_dir", lab.path(f"{name}.state"))
         os.makedirs(config["server"]["state_dir"], exist_ok=True)
         self.socket_path = config["management"]["socket"]
-        program = program or os.path.join(BUILD, "app/tandem6d/tandem6d")
-        super().__init__(lab, namespace, [program, "-c", self.config_path], name)
+        self.program = program_path or program("tandem6d")
+        super().__init__(lab, namespace, [self.program, "-c", self.config_path], name, mounts)
 
-    def start(self):
+    def write_config(self):
         with open(self.config_path, "w", encoding="utf-8") as file:
             json.dump(self.config, file, indent=2)
+
+    def start(self):
+        if not os.access(self.program, os.X_OK):
+            raise LabError(f"{self.program} is missing: run scripts/build")
+        self.write_config()
         super().start()
         wait_for(f"{self.name} to serve", self.serving, 60.0)
 
@@ -199,6 +302,9 @@ class Server(Process):
             raise RpcError(answer["error"])
         return answer["result"]
 
+    def counters(self):
+        return self.rpc("stats.get")["counters"]
+
     def leases(self, **filters):
         """All leases, every page."""
         leases, cursor = [], None
@@ -212,6 +318,13 @@ class Server(Process):
             if not cursor:
                 return leases
 
+    def lease(self, resource):
+        """The lease of an address or a prefix; None when there is none."""
+        try:
+            return self.rpc("lease.get", **{"prefix" if "/" in resource else "address": resource})
+        except RpcError:
+            return None
+
     def kill(self):
         """As a crash would."""
         self.stop(signal.SIGKILL)
@@ -220,10 +333,13 @@ class Server(Process):
         self.start()
 
 
-# Called by dhclient with what it got in the environment: applies addresses, tells events to a file.
-DHCLIENT_SCRIPT = """#!/bin/sh
+# Called by clients with what they got in the environment: tells events to a file.
+EVENT_SCRIPT = """#!/bin/sh
 env | grep -E '^(reason|interface|new_|old_|cur_)' | tr '\\n' ' ' >>"{events}"
 echo >>"{events}"
+"""
+# Only for dhclient, which leaves the work to its script: applies addresses.
+DHCLIENT_SCRIPT = EVENT_SCRIPT + """
 case "$reason" in
 BOUND6)
     [ -n "$new_ip6_address" ] && ip -6 addr replace "$new_ip6_address/128" dev "$interface" nodad
@@ -235,34 +351,37 @@ EXPIRE6|RELEASE6|STOP6)
 esac
 exit 0
 """
+# Clients write below /run and /var/lib and to /etc/resolv.conf: not on the host.
+RUN_MOUNTS = ("mount -t tmpfs none /run", "mkdir -p /run/systemd/network /run/systemd/netif")
 
 
-class Dhclient(Process):
-    """ISC dhclient -6 on one interface; na and pd say what it asks for."""
+class Client(Process):
+    """A real DHCPv6 client on one interface; na and pd say what it asks for. It hands delegated prefixes
+    on to the interface lan0 of its namespace, if it does so at all."""
 
-    def __init__(self, lab, namespace, interface, na=True, pd=True, name=None, duid="LL"):
-        self.interface = interface
-        name = name or f"dhclient-{interface}"
+    kind = None
+    # What it says when it goes: clients without a Release just fall silent.
+    releases = True
+
+    def __init__(self, lab, namespace, interface, na=True, pd=True, name=None, mounts=()):
+        self.interface, self.na, self.pd = interface, na, pd
+        name = name or f"{self.kind}-{interface}"
         self.base = lab.path(name)
         self.events_path = self.base + ".events"
-        self.flags = (["-N"] if na else []) + (["-P"] if pd else []) + ["-D", duid]
-        script = self.base + ".script"
-        with open(script, "w", encoding="utf-8") as file:
-            file.write(DHCLIENT_SCRIPT.format(events=self.events_path, decline=self.base + ".decline"))
-        os.chmod(script, 0o755)
-        with open(self.base + ".conf", "w", encoding="utf-8") as file:
-            file.write("also request dhcp6.name-servers, dhcp6.domain-search, dhcp6.sol-max-rt;\n")
-        self.files = ["-cf", self.base + ".conf", "-lf", self.base + ".leases", "-pf",
-                      self.base + ".pid", "-sf", script]
-        super().__init__(lab, namespace, self.dhclient("-d"), name)
+        resolv = self.write("resolv.conf", "")
+        if mounts and os.path.exists("/etc/resolv.conf"):
+            mounts = [*mounts, f"mount --bind {resolv} /etc/resolv.conf"]
+        super().__init__(lab, namespace, self.client_command(), name, mounts)
 
-    def dhclient(self, *flags):
-        return ["dhclient", "-6", "-v", *flags, *self.flags, *self.files, self.interface]
+    def client_command(self):
+        raise NotImplementedError
 
-    def decline_next(self):
-        """The script refuses the next binding; dhclient then sends a Decline."""
-        with open(self.base + ".decline", "w", encoding="utf-8"):
-            pass
+    def write(self, suffix, text, mode=0o644):
+        path = f"{self.base}.{suffix}"
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.chmod(path, mode)
+        return path
 
     def events(self):
         """What the script was told, oldest first, as dictionaries."""
@@ -277,10 +396,112 @@ class Dhclient(Process):
             return [event for event in self.events() if event.get("reason") == reason][count - 1:]
         return wait_for(f"{count} × {reason} from {self.name}", seen, timeout)[0]
 
+    def prefixes(self):
+        """The delegated prefixes the client told its script of."""
+        return [value for event in self.events() for key, value in event.items()
+                if key in ("new_ip6_prefix", "new_dhcp6_ia_pd1_prefix1")]
+
+    def release(self):
+        self.stop()
+
+
+class Dhclient(Client):
+    """ISC dhclient -6."""
+
+    kind = "dhclient"
+
+    def __init__(self, lab, namespace, interface, na=True, pd=True, name=None, duid="LL"):
+        self.flags = (["-N"] if na else []) + (["-P"] if pd else []) + ["-D", duid]
+        super().__init__(lab, namespace, interface, na, pd, name)
+
+    def client_command(self):
+        script = self.write("script", DHCLIENT_SCRIPT.format(events=self.events_path,
+                                                             decline=self.base + ".decline"), 0o755)
+        config = self.write("conf", "also request dhcp6.name-servers, dhcp6.domain-search, "
+                                    "dhcp6.sol-max-rt;\n")
+        self.files = ["-cf", config, "-lf", self.base + ".leases", "-pf", self.base + ".pid",
+                      "-sf", script]
+        return self.dhclient("-d")
+
+    def dhclient(self, *flags):
+        return ["dhclient", "-6", "-v", *flags, *self.flags, *self.files, self.interface]
+
+    def decline_next(self):
+        """The script refuses the next binding; dhclient then sends a Decline."""
+        self.write("decline", "")
+
     def release(self):
         """Stops it and sends a Release with a second run, as its manual says."""
         self.stop()
         run("ip", "netns", "exec", self.namespace, *self.dhclient("-r"))
+
+
+class Dhcpcd(Client):
+    """dhcpcd, told to need no router."""
+
+    kind = "dhcpcd"
+
+    def __init__(self, lab, namespace, interface, na=True, pd=True, name=None):
+        super().__init__(lab, namespace, interface, na, pd, name,
+                         [*RUN_MOUNTS, "mount -t tmpfs none /var/lib/dhcpcd"])
+
+    def client_command(self):
+        script = self.write("script", EVENT_SCRIPT.format(events=self.events_path), 0o755)
+        lines = ["noipv4", "ipv6only", "noipv6rs", "option dhcp6_name_servers, dhcp6_domain_search",
+                 f"interface {self.interface}"]
+        lines += ["ia_na 1"] if self.na else []
+        lines += ["ia_pd 2 lan0/0/64"] if self.pd else []
+        config = self.write("conf", "\n".join(lines) + "\n")
+        return ["dhcpcd", "-6", "-B", "-d", "-f", config, "--script", script, self.interface]
+
+    def release(self):
+        """SIGALRM releases and ends it; one that comes at a bad moment of dhcpcd 9.4 is lost."""
+        def ended():
+            self.send(signal.SIGALRM)
+            try:
+                self.popen.wait(1.0)
+            except subprocess.TimeoutExpired:
+                pass
+            return not self.running()
+        wait_for(f"{self.name} to end", ended)
+
+
+class Networkd(Client):
+    """systemd-networkd without systemd and D-Bus; it takes links as they are where /sys is read-only."""
+
+    kind = "networkd"
+    releases = False
+
+    def __init__(self, lab, namespace, interface, na=True, pd=True, name=None):
+        mounts = [*RUN_MOUNTS, "chown systemd-network: /run/systemd/netif",
+                  "mount -o remount,bind,ro /sys"]
+        self.base = lab.path(name or f"{self.kind}-{interface}")
+        mounts += [f"cp {path} /run/systemd/network/" for path in self.networks(interface, na, pd)]
+        super().__init__(lab, namespace, interface, na, pd, name, mounts)
+
+    def networks(self, interface, na, pd):
+        yield self.write("network", f"""[Match]
+Name={interface}
+[Network]
+DHCP=ipv6
+IPv6AcceptRA=no
+[DHCPv6]
+WithoutRA=solicit
+DUIDType=link-layer
+UseAddress={na}
+UseDelegatedPrefix={pd}
+""")
+        if pd:
+            yield self.write("lan.network", """[Match]
+Name=lan0
+[Network]
+IPv6AcceptRA=no
+DHCPPrefixDelegation=yes
+""")
+
+    def client_command(self):
+        return ["env", "SYSTEMD_LOG_LEVEL=debug", "SYSTEMD_LOG_TARGET=console",
+                "/lib/systemd/systemd-networkd"]
 
 
 class Relay(Process):
