@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include <urcu/urcu-qsbr.h>
 
@@ -150,6 +151,7 @@ static int boot_log(struct app *app, bool repair)
 static int boot_state(struct app *app, bool repair)
 {
     struct policy_identity policy_identity;
+    struct siphash_key seed;
     char error[DISK_TEXT_MAX];
     int r;
 
@@ -165,7 +167,11 @@ static int boot_state(struct app *app, bool repair)
         return r;
     }
     policy_identity = identity_policy(&app->identity);
-    r = server_new(app->config, &policy_identity, app_now(app), &app->server);
+    if (getrandom(&seed, sizeof(seed), 0) != (ssize_t)sizeof(seed)) {
+        log_error("no random numbers: %s", strerror(errno));
+        return -EIO;
+    }
+    r = server_new(app->config, &policy_identity, seed, app_now(app), &app->server);
     if (r) {
         log_error("no memory for %u leases: %s", app->config->leases_max, strerror(-r));
         return r;

@@ -157,6 +157,8 @@ void decide(const struct decide_input *input, struct plan *ret_plan)
     ret_plan->link = input->link;
     ret_plan->classes = input->classes;
     ret_plan->reservation = input->reservation;
+    ret_plan->reconfigure_key = (struct span){NULL, 0};
+    ret_plan->now = input->now;
     ret_plan->ia_count = ret_plan->lease_count = ret_plan->change_count = 0;
 
     if (drop == COUNTER_COUNT && input->link == POLICY_LINK_NONE) {

@@ -90,6 +90,9 @@ struct plan {
     int link;
     uint64_t classes;
     const struct policy_reservation *reservation;
+    struct span
+        reconfigure_key; /* to be told to the client (RFC 9915 20.4), or size 0; the worker's */
+    sec_t now;
     uint8_t ia_count, lease_count, change_count;
     struct plan_ia ias[DHCP6_IAS_MAX];
     struct plan_lease leases[PLAN_LEASES_MAX];

@@ -30,6 +30,7 @@ static void relays_close(struct encoder *encoder);
 static void mandatory_put(struct encoder *encoder, const struct policy *policy);
 static void options_put(struct encoder *encoder);
 static void sets_collect(struct encoder *encoder, const struct policy *policy);
+static void reconfigure_key_put(struct wire_out *out, const struct plan *plan);
 static void preference_put(struct encoder *encoder, const struct policy *policy);
 
 size_t dhcp6_encode(const struct policy *policy, const struct dhcp6_message *message,
@@ -281,6 +282,24 @@ static void mandatory_put(struct encoder *encoder, const struct policy *policy)
     if (plan->rapid_commit) {
         option_put(out, OPTION_RAPID_COMMIT, NULL, 0);
     }
+    if (plan->reconfigure_key.size) {
+        reconfigure_key_put(out, plan);
+    }
+}
+
+/* RFC 9915 20.4.2: Reconfigure Accept, and the key in an Authentication option: protocol 3,
+ * algorithm 1, RDM 0, a rising replay value, type 1. */
+static void reconfigure_key_put(struct wire_out *out, const struct plan *plan)
+{
+    option_put(out, OPTION_RECONF_ACCEPT, NULL, 0);
+    wire_out_u16(out, OPTION_AUTH);
+    wire_out_u16(out, (uint16_t)(3 + 8 + 1 + plan->reconfigure_key.size));
+    wire_out_u8(out, 3);
+    wire_out_u8(out, 1);
+    wire_out_u8(out, 0);
+    wire_out_u64(out, (uint64_t)plan->now << 32);
+    wire_out_u8(out, 1);
+    wire_out_bytes(out, plan->reconfigure_key.data, plan->reconfigure_key.size);
 }
 
 /* RFC 9915 18.3.9: in Advertise only; 0 is what its absence means. */

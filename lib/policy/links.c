@@ -132,6 +132,8 @@ static int read_link_defaults(struct reader *reader, const json_t *object, const
     /* What the link leaves out comes from the top level, then from the table. */
 #define OWN_OR_DEFAULT(name) (json_object_get(object, name) ? object : reader->root)
     link->rapid_commit = read_flag(schema_link, OWN_OR_DEFAULT("rapid_commit"), "rapid_commit");
+    link->reconfigure_key =
+        read_flag(schema_link, OWN_OR_DEFAULT("reconfigure_key"), "reconfigure_key");
     link->preference =
         (uint8_t)read_number(schema_link, OWN_OR_DEFAULT("preference"), "preference");
     link->decline_s = (uint32_t)read_number(schema_link, OWN_OR_DEFAULT("decline_s"), "decline_s");

@@ -104,7 +104,7 @@ int config_reference_write(FILE *out)
         "One JSON file. Unknown keys and double ones are errors. Every mistake is told as\n"
         "`FILE:line: /json/pointer: what is wrong and what would be right`. Units stand last in\n"
         "names. This page is generated from the table that checks the file.\n\n"
-        "`lifetimes`, `rapid_commit`, `preference`, `decline_s` and `options` at top level are "
+        "`lifetimes`, `rapid_commit`, `reconfigure_key`, `preference`, `decline_s` and `options` at top level are "
         "the\n"
         "defaults of all links; a link's own options take the place of those of the same code.\n"
         "Options of a reservation come before those of the client's classes, these before the\n"

@@ -118,6 +118,7 @@ const struct field schema_options[] = {
 #define LINK_DEFAULT_ROWS \
     ROW("lifetimes", FIELD_OBJECT, .children = schema_lifetimes, .help = "Lifetimes of addresses and prefixes, taken as a whole. Without any: preferred 3000, valid 3600."), \
     ROW("rapid_commit", FIELD_BOOL, .fallback = "false", .help = "Answer a Solicit that has Rapid Commit with a Reply at once (RFC 9915 18.3.1)."), \
+    ROW("reconfigure_key", FIELD_BOOL, .fallback = "false", .help = "Give clients that accept Reconfigure a key with their first Reply and keep it with their leases (RFC 9915 20.4)."), \
     ROW("preference", FIELD_INTEGER, .min = 0, .max = 255, .fallback = "0", .help = "Server preference in Advertise; 0 leaves the option out, 255 ends the client's waiting (RFC 9915 21.8)."), \
     ROW("decline_s", FIELD_INTEGER, .min = 0, .max = UINT32_MAX, .fallback = "86400", .help = "How long an address rests after a client declined it."), \
     ROW("options", FIELD_OBJECT, .children = schema_options, .help = "Options for clients.")

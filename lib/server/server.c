@@ -41,8 +41,17 @@ static int workers_new(struct server *server)
     return 0;
 }
 
-int server_new(const struct config *config, const struct policy_identity *identity, sec_t now,
-               struct server **ret_server)
+/* Nobody may guess a key from another one, from the log or from an earlier start. */
+static void keys_seed(struct server *server, struct siphash_key seed)
+{
+    for (unsigned i = 0; i < server->worker_count; i++) {
+        server->workers[i].keys.seed =
+            (struct siphash_key){hash_mix(seed.k0 + i), hash_mix(seed.k1 ^ i)};
+    }
+}
+
+int server_new(const struct config *config, const struct policy_identity *identity,
+               struct siphash_key seed, sec_t now, struct server **ret_server)
 {
     struct store_config store_config = {
         .leases_max = config->leases_max,
@@ -68,6 +77,9 @@ int server_new(const struct config *config, const struct policy_identity *identi
     r = r ? r : expiry_new(config->leases_max, now, &server->expiry);
     r = r ? r : rings_new(server);
     r = r ? r : workers_new(server);
+    if (r == 0) {
+        keys_seed(server, seed);
+    }
     r = r ? r : claims_new(&server->claims);
     if (r) {
         server_free(server);

@@ -63,8 +63,8 @@ struct server {
 
 /* Store, wheel, rings and workers for a checked config, which must outlive the server. now: wall
  * clock. 0 or a negative errno. */
-int server_new(const struct config *config, const struct policy_identity *identity, sec_t now,
-               struct server **ret_server) MUST_CHECK;
+int server_new(const struct config *config, const struct policy_identity *identity,
+               struct siphash_key seed, sec_t now, struct server **ret_server) MUST_CHECK;
 void server_free(struct server *server);
 
 /* Boot, single thread: a journal_replay_fn whose ctx is the server. */

@@ -274,8 +274,14 @@ static void work_decide(struct worker *worker, const struct policy *policy, stru
         .reuse_allowed = atomic_load_explicit(&worker->server->clock_trusted, memory_order_relaxed),
         .unicast = work->unicast,
     };
+    struct span new_key = {NULL, 0};
 
+    if (work->info_size) {
+        input.info.size = key_append(&worker->keys, &input, work->info, work->info_size,
+                                     sizeof(work->info), &new_key);
+    }
     decide(&input, &worker->plan);
+    worker->plan.reconfigure_key = new_key;
 }
 
 /* Carries the plan's changes out. 0; -EAGAIN: decide again; -ENOSPC. */

@@ -7,6 +7,7 @@
 
 #include "dhcp6/decide.h"
 #include "server/handover.h"
+#include "server/key.h"
 #include "server/park.h"
 #include "server/server.h"
 
@@ -37,6 +38,7 @@ struct worker {
     struct change_ring *ring;
     struct counters counters;
     struct park park;
+    struct key_source keys;
     struct handover *inbox; /* [from worker]; producer is that worker */
     struct work *works;     /* PACKET_BURST of them */
     struct decide_found found;

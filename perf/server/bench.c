@@ -282,7 +282,9 @@ static int server_make(struct bench *b)
 
     clock_start(&b->clock);
     r = disk_dir_open(b->state_dir, true, &b->dir, error);
-    r = r ? r : server_new(b->config, &identity, clock_now(&b->clock, clock_mono_ms()), &b->server);
+    r = r ? r
+          : server_new(b->config, &identity, (struct siphash_key){1, 2},
+                       clock_now(&b->clock, clock_mono_ms()), &b->server);
     if (r) {
         return r;
     }

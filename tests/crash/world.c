@@ -192,7 +192,7 @@ int world_boot(struct world *world)
     int r;
 
     T6_ASSERT(world->server == NULL);
-    T6_ASSERT(server_new(world->config, &identity, world_server_now(world), &world->server) == 0);
+    T6_ASSERT(server_new(world->config, &identity, (struct siphash_key){5, 6}, world_server_now(world), &world->server) == 0);
     r = log_open(world);
     if (r) {
         server_free(world->server);

@@ -5,7 +5,9 @@
 
 #include <urcu/urcu-qsbr.h>
 
-enum { LOG_SIZE = 16 << 20 };
+enum {
+    LOG_SIZE = 16 << 20
+};
 
 static const uint8_t client_mac[6] = {2, 0, 0, 0, 0, 9};
 
@@ -95,7 +97,8 @@ static void harness_new(struct harness *h, const char *config_text)
         printf("%s:%u: %s: %s\n", error.file, error.line, error.pointer, error.text);
         abort();
     }
-    T6_ASSERT(server_new(h->config, &identity, h->now, &h->server) == 0);
+    T6_ASSERT(server_new(h->config, &identity, (struct siphash_key){3, 4}, h->now, &h->server) ==
+              0);
     h->in = calloc(HARNESS_QUEUE, sizeof(*h->in));
     h->out = calloc(HARNESS_QUEUE, sizeof(*h->out));
     h->log = malloc(LOG_SIZE);
@@ -111,7 +114,8 @@ static void harness_serve(struct harness *h)
     ports_set(h);
     for (unsigned i = 0; i < h->server->worker_count; i++) {
         h->io[i] = (struct harness_io){h, i};
-        h->server->workers[i].io = (struct packet_io){&h->io[i], io_rx, io_tx, io_give_back, io_make};
+        h->server->workers[i].io =
+            (struct packet_io){&h->io[i], io_rx, io_tx, io_give_back, io_make};
     }
     atomic_store(&h->server->operating_until_s, h->now + 86400);
 }

@@ -1,5 +1,5 @@
-/* A server without threads, NIC or disk: frames go in and out of arrays, and the test says when records
- * are durable. For tests of lib/server and benches of single steps. */
+/* A server without threads, NIC or disk: frames go in and out of arrays, and the test says when
+ * records are durable. For tests of lib/server and benches of single steps. */
 #ifndef TESTS_SERVER_HARNESS_H
 #define TESTS_SERVER_HARNESS_H
 
@@ -7,7 +7,12 @@
 #include "server/server.h"
 #include "server/worker.h"
 
-enum { HARNESS_QUEUE = 4096, HARNESS_FRAME = 4096, HARNESS_WORKERS = 4, HARNESS_NOW = 820000000 };
+enum {
+    HARNESS_QUEUE = 4096,
+    HARNESS_FRAME = 4096,
+    HARNESS_WORKERS = 4,
+    HARNESS_NOW = 820000000
+};
 
 struct harness_io {
     struct harness *harness;
@@ -39,8 +44,8 @@ struct harness {
 void harness_open(struct harness *h, const char *config_text);
 void harness_close(struct harness *h);
 
-/* A UDP datagram from a client or relay: src fe80::<id> unless from_relay, to ff02::1:2 or the relay port's
- * address, arriving at a worker's queue. */
+/* A UDP datagram from a client or relay: src fe80::<id> unless from_relay, to ff02::1:2 or the
+ * relay port's address, arriving at a worker's queue. */
 void harness_send(struct harness *h, unsigned worker, const uint8_t *payload, size_t size);
 void harness_send_from(struct harness *h, unsigned worker, struct ip6 src, struct ip6 dst,
                        const uint8_t *payload, size_t size);

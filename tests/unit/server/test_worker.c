@@ -1,11 +1,11 @@
-/* Frame in, durable lease, frame out: the worker's turn with everything behind it, one step at a time. */
-#include "check.h"
-#include "harness.h"
-
+/* Frame in, durable lease, frame out: the worker's turn with everything behind it, one step at a
+ * time. */
 #include <stdlib.h>
 
 #include <urcu/urcu-qsbr.h>
 
+#include "check.h"
+#include "harness.h"
 #include "store/claim.h"
 
 static const char config_text[] =
@@ -18,7 +18,8 @@ static const char config_text[] =
     "     \"pools\": [ { \"type\": \"address\", \"range\": \"2001:db8:17::/64\" },"
     "                { \"type\": \"prefix\", \"range\": \"2001:db8:4000::/52\","
     "                  \"delegated_length\": 56 } ],"
-    "     \"lifetimes\": { \"preferred_s\": 3000, \"valid_s\": 3600 }, \"rapid_commit\": true } ] }";
+    "     \"lifetimes\": { \"preferred_s\": 3000, \"valid_s\": 3600 }, \"rapid_commit\": true } ] "
+    "}";
 
 static char *config_with_workers(unsigned workers)
 {
@@ -243,7 +244,8 @@ static void test_horizon_follows_disk(void)
 
     harness_open(&h, config_text);
     atomic_store(&h.server->operating_until_s, 0);
-    CHECK(h.server->journal == NULL); /* control_turn's alarms need one; only its horizon is driven */
+    CHECK(h.server->journal ==
+          NULL); /* control_turn's alarms need one; only its horizon is driven */
     control_horizon_turn(&h.control, h.now);
     control_horizon_turn(&h.control, h.now);
     CHECK_EQ(atomic_load(&h.server->operating_until_s), 0);
@@ -394,7 +396,8 @@ static void test_home_worker(void)
         harness_turn(&h);
         harness_turn(&h);
         CHECK(reply_read(harness_receive(&h), &offer));
-        harness_send(&h, client / 2 % 2, buf, message_make(buf, DHCP6_REQUEST, client, &offer, true));
+        harness_send(&h, client / 2 % 2, buf,
+                     message_make(buf, DHCP6_REQUEST, client, &offer, true));
         harness_turn(&h);
         harness_turn(&h);
         harness_sync(&h);
@@ -428,6 +431,82 @@ static void test_renewals_write_short_records(void)
     times = h.log_used - full;
     CHECK(times < full);
     CHECK(times <= 2 * 82);
+    harness_close(&h);
+}
+
+/* The octets of the last option of this code in a message, size 0 when it has none. */
+static struct span option_find(struct span payload, uint16_t wanted)
+{
+    struct wire_in in = wire_in_from(payload);
+    struct span found = {NULL, 0};
+
+    (void)wire_in_bytes(&in, 4);
+    while (wire_in_left(&in)) {
+        uint16_t code = wire_in_u16(&in);
+        struct span data = wire_in_span(&in, wire_in_u16(&in));
+
+        found = code == wanted ? data : found;
+    }
+    return found;
+}
+
+/* A REQUEST or RENEW of a client that accepts Reconfigure; copies the key it is told, if any. */
+static bool key_exchange(struct harness *h, uint8_t type, unsigned client,
+                         const struct reply *given, uint8_t *ret_key)
+{
+    uint8_t buf[1024];
+    size_t size = message_make(buf, type, client, given, true);
+    struct span payload, auth;
+
+    wire_set_u32(buf + size, OPTION_RECONF_ACCEPT << 16);
+    harness_send(h, 0, buf, size + 4);
+    harness_turn(h);
+    harness_sync(h);
+    harness_turn(h);
+    payload = harness_receive(h);
+    CHECK(payload.size > 0);
+    auth = option_find(payload, OPTION_AUTH);
+    if (auth.size == 0) {
+        return false;
+    }
+    CHECK_EQ(auth.size, 28);
+    CHECK_MEM(auth.data, "\3\1\0", 3); /* RFC 9915 20.4.2 */
+    CHECK_EQ(auth.data[11], 1);
+    memcpy(ret_key, auth.data + 12, 16);
+    return true;
+}
+
+/* RFC 9915 20.4: a key is told once, kept with the leases, and nobody else's. */
+static void test_reconfigure_key(void)
+{
+    static char text[sizeof(config_text) + 64];
+    struct harness h;
+    struct reply offer[2];
+    struct lease_found found;
+    struct resource resource = {.length = 128, .type = LEASE_TYPE_NA};
+    uint8_t key[2][16], again[16];
+    struct span kept;
+
+    (void)snprintf(text, sizeof(text), "{ \"reconfigure_key\": true, %s", config_text + 1);
+    harness_open(&h, text);
+    for (unsigned i = 0; i < 2; i++) {
+        CHECK(exchange(&h, DHCP6_SOLICIT, i, NULL, false, &offer[i]));
+        CHECK(key_exchange(&h, DHCP6_REQUEST, i, &offer[i], key[i]));
+        resource.prefix = offer[i].address;
+        CHECK(store_find(h.server->store, &resource, &found));
+        kept = lease_info_find(found.lease.info, LEASE_INFO_RECONFIGURE_KEY);
+        CHECK_EQ(kept.size, 20);
+        CHECK_MEM(kept.data + 4, key[i], 16);
+    }
+    CHECK(memcmp(key[0], key[1], 16) != 0);
+    CHECK(!key_exchange(&h, DHCP6_RENEW, 1, &offer[1], again));
+    CHECK(store_find(h.server->store, &resource, &found));
+    kept = lease_info_find(found.lease.info, LEASE_INFO_RECONFIGURE_KEY);
+    CHECK(kept.size == 20 && memcmp(kept.data + 4, key[1], 16) == 0);
+    harness_close(&h);
+    harness_open(&h, config_text); /* off by default */
+    CHECK(exchange(&h, DHCP6_SOLICIT, 1, NULL, false, &offer[0]));
+    CHECK(!key_exchange(&h, DHCP6_REQUEST, 1, &offer[0], again));
     harness_close(&h);
 }
 
@@ -468,6 +547,7 @@ static const struct check_test tests[] = {
     {"replay_restores", test_replay_restores},
     {"home_worker", test_home_worker},
     {"renewals_write_short_records", test_renewals_write_short_records},
+    {"reconfigure_key", test_reconfigure_key},
     {"garbage_is_counted", test_garbage_is_counted},
 };
 
