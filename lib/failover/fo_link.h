@@ -54,7 +54,7 @@ struct fo_link_config {
     bool fixed_pd_length;    /* flag F: prefixes cut from one pool have one size */
     bool variable_pd_length; /* we can follow a partner that says they have not (facts F.26) */
     uint32_t setup_ms;       /* from TCP connect to the end of the CONNECT exchange; 0 = 10000 */
-    uint32_t retry_ms, retry_max_ms;     /* after a failure, doubling; 0 = 500, 30000 */
+    uint32_t retry_ms, retry_max_ms;     /* after a failure, doubling; 0 = 500, 10000 */
     uint32_t refused_ms, refused_max_ms; /* after CONNECTREPLY or DISCONNECT said no (RFC 8156 6.1);
                                           * 0 = 5000, 60000 */
     size_t update_queue_size; /* octets of BNDUPD and BNDREPLY on their way out; 0 = 256 KiB */
@@ -180,14 +180,15 @@ struct fo_link {
     uint8_t *input;
     size_t input_size, input_head, input_tail, input_stamped; /* stamped: frames seen on arrival */
     struct fo_queue control, updates;
+    struct fo_queue *offered; /* the queue fo_link_output offered from */
+    size_t offered_size;
     msec_t setup_deadline_ms, heard_ms, sent_ms, retry_at_ms, linger_ms;
     msec_t contact_ms;           /* FO_SEND_TIME */
     uint32_t failures, refusals; /* in a row, for the back-off */
 
-    bool opened_pending, down_pending, action_pending, stopping;
-    bool told; /* the layer above knows of this connection: it will hear DOWN */
+    bool opened_pending, down_pending, skew_pending, tls_pending, stopping;
     struct fo_link_event down;
-    bool skew_pending, skew_forward;
+    bool skew_forward;
     unsigned skew_run;
     msec_t skew_since_ms;
     int32_t skew_s;
