@@ -191,6 +191,9 @@ static int boot_policy(struct app *app)
     sweep_arm_all(app->server);
     if (!control_clock_check(app->server, app_now(app))) {
         atomic_store(&app->server->clock_trusted, false);
+        /* No earlier than the log: what is promised now must not seem over once the clock is right.
+         */
+        clock_advance(&app->clock, control_clock_last(app->server) - app_now(app));
         log_error(
             "the clock is behind what the log last saw: no lease expires or is reused until it has "
             "caught up");
@@ -232,6 +235,11 @@ static void slow_turn(struct app *app, msec_t now_ms)
     if (now_ms - app->slow_ms >= SLOW_INTERVAL_MS) {
         app->slow_ms = now_ms;
         step_ms = clock_check(&app->clock);
+        if (step_ms >= 0 && !atomic_load(&app->server->clock_trusted)) {
+            clock_start(&app->clock); /* the wall clock has caught up, or was set right */
+            atomic_store(&app->server->clock_trusted, true);
+            step_ms = 0;
+        }
         if (step_ms && !app->clock_step_told) {
             log_warn("the wall clock stepped by %.1f s: not followed; restart when it is right",
                      (double)step_ms / 1000);

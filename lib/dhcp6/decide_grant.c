@@ -7,6 +7,7 @@
 
 enum {
     LIFETIME_FINITE_MAX = 1 << 30, /* beyond, times could not be compared (protocol facts F.40) */
+    CLOCK_SLACK_S = 86400,         /* how far an untrusted clock may be behind in earnest */
 };
 
 struct granting {
@@ -451,6 +452,12 @@ static void grant_finish(struct granting *g)
 
         times->t1_s = t1_s;
         times->t2_s = t2_s;
+        if (!g->input->reuse_allowed && times->expires_s && !grant->partner) {
+            /* The clock may be behind, by the time nobody ran: once it is right, this lease must
+             * not seem to have ended before its client's time is up (design invariant 10). */
+            times->expires_s = times->horizon_s =
+                sec_max(times->expires_s, g->input->now + times->valid_lifetime_s + CLOCK_SLACK_S);
+        }
         if (grant->partner) {
             times->partner_lifetime_s = partner_lifetime(g, grant, t1_s, times->expires_s);
         }

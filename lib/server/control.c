@@ -84,13 +84,8 @@ static void alarms_turn(struct control *control, sec_t now)
 
 bool control_turn(struct control *control, sec_t now)
 {
-    struct server *server = control->server;
     unsigned swept;
 
-    if (!atomic_load_explicit(&server->clock_trusted, memory_order_relaxed) &&
-        control_clock_check(server, now)) {
-        atomic_store(&server->clock_trusted, true);
-    }
     control_horizon_turn(control, now);
     swept = sweep_turn(&control->sweep, now);
     alarms_turn(control, now);
@@ -104,10 +99,13 @@ void control_stop_mark(struct control *control, sec_t now)
     (void)meta_publish(control->server, META_CLEAN_STOP, now, &position);
 }
 
+sec_t control_clock_last(const struct server *server)
+{
+    return server->disk_clean_stop_s ? server->disk_clean_stop_s
+                                     : server->disk_horizon_s - server->config->horizon_s;
+}
+
 bool control_clock_check(const struct server *server, sec_t now)
 {
-    sec_t last_s = server->disk_clean_stop_s ? server->disk_clean_stop_s
-                                             : server->disk_horizon_s - server->config->horizon_s;
-
-    return server->disk_horizon_s == 0 || !sec_after(last_s, now);
+    return server->disk_horizon_s == 0 || !sec_after(control_clock_last(server), now);
 }

@@ -27,8 +27,12 @@ void control_horizon_turn(struct control *control, sec_t now);
  * journal. */
 void control_stop_mark(struct control *control, sec_t now);
 
-/* Boot, after replay: compares now with what the disk last said. False: the clock is behind it,
- * nothing may expire or be reused until it has caught up (design invariant 10). */
+/* Boot, after replay: the last time the disk knows of. */
+sec_t control_clock_last(const struct server *server);
+
+/* Boot, after replay: false when now, the wall clock, is behind that time. Nothing may expire or be
+ * reused then until the wall clock has caught up (design invariant 10), and the program's clock
+ * starts at that time. */
 bool control_clock_check(const struct server *server, sec_t now);
 
 #endif

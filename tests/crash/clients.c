@@ -429,6 +429,8 @@ static void told_check(struct world *world, const struct client *client, unsigne
         world_fail(world, binding_status_name(found.lease.status), &told->resource, client->index);
     } else if (sec_after(told->sent_end, found.lease.times.expires_s)) {
         world_fail(world, "ends earlier than told", &told->resource, client->index);
+    } else if (lease_is_over(&found.lease, world_server_now(world) - LEASE_TRANSIT_S)) {
+        world_fail(world, "over, as the server sees it", &told->resource, client->index);
     }
 }
 

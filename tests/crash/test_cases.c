@@ -347,6 +347,37 @@ static void test_clock_behind_at_start(void)
     world_end(world);
 }
 
+/* What was promised under such a clock holds when the clock is right again. */
+static void test_clock_set_right(void)
+{
+    struct world *world = world_serving(7);
+
+    for (unsigned i = 0; i < 10; i++) {
+        client_bind(world, &world->clients[i]);
+    }
+    world_kill(world);
+    world->now += 200; /* nobody knows for how long it was off */
+    world->clock_error = (sec_t)-86400;
+    CHECK_EQ(world_boot(world), 0);
+    world_settle(world);
+    for (unsigned i = 5; i < 20; i++) { /* known and new */
+        client_name_all(&world->clients[i]);
+        client_send(world, &world->clients[i], i < 10 ? DHCP6_RENEW : DHCP6_SOLICIT);
+        world_drain(world);
+        if (i >= 10) {
+            client_bind(world, &world->clients[i]);
+        }
+    }
+    world_kill(world);
+    world->clock_error = 0;
+    CHECK_EQ(world_boot(world), 0);
+    world_settle(world);
+    CHECK_EQ(atomic_load(&world->server->alarms) & ALARM_CLOCK, 0);
+    world_pass(world, WORLD_VALID_S - 10);
+    clients_check(world);
+    world_end(world);
+}
+
 static const struct check_test tests[] = {
     {"torn_at_every_octet", test_torn_at_every_octet},
     {"checkpoint_waits_for_a_moved_lease", test_checkpoint_waits_for_a_moved_lease},
@@ -354,6 +385,7 @@ static const struct check_test tests[] = {
     {"versions_never_restart", test_versions_never_restart},
     {"disk_refuses", test_disk_refuses},
     {"clock_behind_at_start", test_clock_behind_at_start},
+    {"clock_set_right", test_clock_set_right},
 };
 
 CHECK_MAIN(tests)

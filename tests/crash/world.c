@@ -170,7 +170,10 @@ static void serve(struct world *world)
 
     T6_ASSERT(server_apply(server, world->config, &old) == 0 && old == NULL);
     sweep_arm_all(server);
-    atomic_store(&server->clock_trusted, control_clock_check(server, world_server_now(world)));
+    if (!control_clock_check(server, world_server_now(world))) { /* as the program does */
+        atomic_store(&server->clock_trusted, false);
+        world->clock_error = control_clock_last(server) - world->now;
+    }
     control_init(&world->control, server);
     server->port_count = 1;
     memcpy(port->mac, "\2\0\0\0\0\1", 6);
@@ -192,7 +195,8 @@ int world_boot(struct world *world)
     int r;
 
     T6_ASSERT(world->server == NULL);
-    T6_ASSERT(server_new(world->config, &identity, (struct siphash_key){5, 6}, world_server_now(world), &world->server) == 0);
+    T6_ASSERT(server_new(world->config, &identity, (struct siphash_key){5, 6},
+                         world_server_now(world), &world->server) == 0);
     r = log_open(world);
     if (r) {
         server_free(world->server);
