@@ -77,6 +77,7 @@ static void *journal_main(void *arg)
     struct threads *threads = arg;
     struct journal *journal = threads->server->journal;
     unsigned idle = 0;
+    int failed = 0; /* the trouble last told */
 
     (void)prctl(PR_SET_TIMERSLACK, 1000UL);
     urcu_qsbr_register_thread();
@@ -90,9 +91,13 @@ static void *journal_main(void *arg)
             break;
         }
         idle = r > 0 ? 0 : idle + 1;
+        failed = r < 0 ? failed : 0;
         if (r < 0) {
-            log_error("the log cannot be written: %s; nothing new is promised until it can",
-                      strerror(-r));
+            if (r != failed) {
+                log_error("the log cannot be written: %s; nothing new is promised until it can",
+                          strerror(-r));
+            }
+            failed = r;
             sleep_us(JOURNAL_RETRY_MS * 1000);
         } else if (idle > JOURNAL_SPIN_TURNS) {
             sleep_us(JOURNAL_SLEEP_US);

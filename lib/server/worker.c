@@ -164,7 +164,7 @@ static void work_hash(struct worker *worker, struct work *work)
 }
 
 /* First stage: frame to message, link and client. False when the packet is done with. */
-static bool work_parse(struct worker *worker, const struct policy *policy, struct work *work)
+static bool work_parse(struct worker *worker, struct work *work)
 {
     struct packet *packet = &work->packet;
     struct dhcp6_message *message = &work->message;
@@ -181,6 +181,10 @@ static bool work_parse(struct worker *worker, const struct policy *policy, struc
         packet_drop(worker, packet, work->frame.drop_reason);
         return false;
     }
+    if (worker->silent) {
+        packet_drop(worker, packet, COUNTER_drop_silent);
+        return false;
+    }
     if (dhcp6_message_parse(work->frame.payload, message, &reason) != 0) {
         packet_drop(worker, packet, reason);
         return false;
@@ -192,9 +196,9 @@ static bool work_parse(struct worker *worker, const struct policy *policy, struc
         counter_add(&worker->counters, COUNTER_rx_relayed, message->relay_count != 0);
     }
     work->unicast = message->relay_count == 0 && !ip6_is_multicast(work->frame.dst);
-    reason = decide_validate(policy, message, work->unicast);
+    reason = decide_validate(worker->policy, message, work->unicast);
     if (reason == COUNTER_COUNT) {
-        work->link = work_link(policy, work);
+        work->link = work_link(worker->policy, work);
         reason = work->link == POLICY_LINK_NONE ? COUNTER_drop_link_unknown : COUNTER_COUNT;
     }
     if (reason != COUNTER_COUNT) {
@@ -205,8 +209,9 @@ static bool work_parse(struct worker *worker, const struct policy *policy, struc
         message->subject.link_layer = (struct span){work->frame.src_mac, 6};
     }
     work_hash(worker, work);
-    work->classes = policy_classify(policy, &message->subject);
-    work->reservation = policy_reservation_find(policy, (unsigned)work->link, &message->subject);
+    work->classes = policy_classify(worker->policy, &message->subject);
+    work->reservation =
+        policy_reservation_find(worker->policy, (unsigned)work->link, &message->subject);
     work->info_size = message_may_commit(message) ? dhcp6_lease_info(message, work->frame.src,
                                                                      work->info, sizeof(work->info))
                                                   : 0;
@@ -243,16 +248,15 @@ static bool source_find(void *ctx, const struct resource *resource, struct lease
 
 static bool source_claim_test(void *ctx, unsigned pool, uint32_t unit)
 {
-    return claim_test(server_policy(((struct worker *)ctx)->server)->pools[pool].claim, unit);
+    return claim_test(((struct worker *)ctx)->policy->pools[pool].claim, unit);
 }
 
 static bool source_claim_next(void *ctx, unsigned pool, uint32_t from, uint32_t *ret_unit)
 {
-    return claim_peek_next(server_policy(((struct worker *)ctx)->server)->pools[pool].claim, from,
-                           ret_unit);
+    return claim_peek_next(((struct worker *)ctx)->policy->pools[pool].claim, from, ret_unit);
 }
 
-static void work_decide(struct worker *worker, const struct policy *policy, struct work *work)
+static void work_decide(struct worker *worker, struct work *work)
 {
     const struct candidate_source source = {
         .ctx = worker,
@@ -261,7 +265,7 @@ static void work_decide(struct worker *worker, const struct policy *policy, stru
         .claim_next = source_claim_next,
     };
     struct decide_input input = {
-        .policy = policy,
+        .policy = worker->policy,
         .message = &work->message,
         .found = &worker->found,
         .source = &source,
@@ -285,14 +289,14 @@ static void work_decide(struct worker *worker, const struct policy *policy, stru
 }
 
 /* Carries the plan's changes out. 0; -EAGAIN: decide again; -ENOSPC. */
-static int plan_commit(struct worker *worker, const struct policy *policy, uint64_t *ret_position)
+static int plan_commit(struct worker *worker, uint64_t *ret_position)
 {
     const struct plan *plan = &worker->plan;
 
     for (unsigned i = 0; i < plan->change_count; i++) {
         const struct plan_change *step = &plan->changes[i];
         struct server_change change = {&step->base, &step->next, step->pool};
-        int r = server_commit(worker->server, policy, worker->index, &change, ret_position);
+        int r = server_commit(worker->server, worker->policy, worker->index, &change, ret_position);
 
         if (r) {
             return r;
@@ -304,13 +308,12 @@ static int plan_commit(struct worker *worker, const struct policy *policy, uint6
 
 /* Decides and commits until no race is lost. COUNTER_COUNT when worker->plan is done and stands,
  * else why the packet is dropped. */
-static enum counter work_settle(struct worker *worker, const struct policy *policy,
-                                struct work *work, uint64_t *ret_position)
+static enum counter work_settle(struct worker *worker, struct work *work, uint64_t *ret_position)
 {
     int r;
 
     for (unsigned race = 0; race < RACES_MAX; race++) {
-        work_decide(worker, policy, work);
+        work_decide(worker, work);
         if (worker->plan.verdict == PLAN_DROP) {
             return worker->plan.drop;
         }
@@ -323,7 +326,7 @@ static enum counter work_settle(struct worker *worker, const struct policy *poli
         if (park_full(&worker->park)) {
             return COUNTER_drop_park_full;
         }
-        r = plan_commit(worker, policy, ret_position);
+        r = plan_commit(worker, ret_position);
         if (r == 0) {
             return COUNTER_COUNT;
         }
@@ -372,7 +375,7 @@ static uint16_t reply_port(const struct work *work)
 }
 
 /* Writes the answer's frame into the packet's room; the packet then is the answer. */
-static bool work_encode(struct worker *worker, const struct policy *policy, struct work *work)
+static bool work_encode(struct worker *worker, struct work *work)
 {
     const struct frame_port *port = &worker->server->ports[work->packet.port].frame;
     struct packet *packet = &work->packet;
@@ -383,7 +386,7 @@ static bool work_encode(struct worker *worker, const struct policy *policy, stru
     frame_to_sender(port, &work->frame, reply_port(work), &to);
     headers = frame_header_size(&to);
     room = packet->room_size > headers ? packet->room_size - headers : 0;
-    size = dhcp6_encode(policy, &work->message, &worker->plan, packet->room + headers,
+    size = dhcp6_encode(worker->policy, &work->message, &worker->plan, packet->room + headers,
                         room < payload_max ? room : payload_max);
     if (size == 0) {
         return false;
@@ -435,7 +438,7 @@ static uint64_t ended_position(const struct worker *worker, const struct work *w
 }
 
 /* Second stage: find, decide, commit, encode; the answer leaves now or waits for the disk. */
-static void work_finish(struct worker *worker, const struct policy *policy, struct work *work)
+static void work_finish(struct worker *worker, struct work *work)
 {
     uint64_t position = 0;
     enum counter drop;
@@ -444,12 +447,12 @@ static void work_finish(struct worker *worker, const struct policy *policy, stru
     if (work_hand_over(worker, work)) {
         return;
     }
-    drop = work_settle(worker, policy, work, &position);
+    drop = work_settle(worker, work, &position);
     if (drop == COUNTER_COUNT && position == 0) {
         position = ended_position(worker, work);
         drop = position && park_full(&worker->park) ? COUNTER_drop_park_full : drop;
     }
-    if (drop == COUNTER_COUNT && !work_encode(worker, policy, work)) {
+    if (drop == COUNTER_COUNT && !work_encode(worker, work)) {
         drop = COUNTER_drop_reply_too_big;
     }
     if (drop != COUNTER_COUNT) {
@@ -470,9 +473,6 @@ static void work_finish(struct worker *worker, const struct policy *policy, stru
 static void burst_process(struct worker *worker, const struct packet *packets, unsigned count,
                           bool handed_over)
 {
-    const struct policy *policy = server_policy(worker->server);
-    sec_t until = atomic_load_explicit(&worker->server->operating_until_s, memory_order_relaxed);
-    bool silent = policy == NULL || sec_after(worker->now, until);
     unsigned live_count = 0;
     struct work *live[PACKET_BURST];
 
@@ -481,14 +481,12 @@ static void burst_process(struct worker *worker, const struct packet *packets, u
 
         work->packet = packets[i];
         work->handed_over = handed_over;
-        if (silent) {
-            packet_drop(worker, &work->packet, COUNTER_drop_silent);
-        } else if (work_parse(worker, policy, work)) {
+        if (work_parse(worker, work)) {
             live[live_count++] = work;
         }
     }
     for (unsigned i = 0; i < live_count; i++) {
-        work_finish(worker, policy, live[i]);
+        work_finish(worker, live[i]);
     }
 }
 
@@ -541,6 +539,10 @@ unsigned worker_turn(struct worker *worker, msec_t now_ms, sec_t now)
 
     worker->now_ms = now_ms;
     worker->now = now;
+    worker->policy = server_policy(server);
+    worker->silent =
+        worker->policy == NULL ||
+        sec_after(now, atomic_load_explicit(&server->operating_until_s, memory_order_relaxed));
     handled = parked_release(worker);
     for (unsigned port = 0; !worker->draining && port < server->port_count; port++) {
         count = worker->io.rx(worker->io.ctx, port, packets, PACKET_BURST);
@@ -564,6 +566,8 @@ unsigned worker_turn(struct worker *worker, msec_t now_ms, sec_t now)
     for (unsigned port = 0; port < server->port_count; port++) {
         tx_flush(worker, port);
     }
-    atomic_fetch_add_explicit(&worker->turns, 1, memory_order_relaxed);
+    atomic_store_explicit(&worker->turns,
+                          atomic_load_explicit(&worker->turns, memory_order_relaxed) + 1,
+                          memory_order_relaxed);
     return handled;
 }

@@ -47,6 +47,8 @@ struct worker {
     unsigned tx_count[CONFIG_PORTS_MAX];
     msec_t announce_ms[CONFIG_PORTS_MAX]; /* next MLD report; worker 0 only */
     bool announced_up[CONFIG_PORTS_MAX];
+    const struct policy *policy; /* of this turn; every decision of a turn sees one policy */
+    bool silent;   /* operating horizon passed: neighbours are answered, clients not */
     bool draining; /* stopping: parked replies still leave, nothing new is taken */
     msec_t now_ms;
     sec_t now;
