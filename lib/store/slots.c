@@ -42,7 +42,6 @@ int slots_init(struct slots *slots, uint32_t slots_max, uint32_t chunk, uint32_t
 
     T6_ASSERT(chunk > 0 && chunk <= SLOT_CHUNK_MAX && inline_size >= sizeof(uint32_t));
     slots->cold_stride = stride;
-    slots->cold_inverse = UINT64_MAX / stride + 1;
     slots->inline_size = (uint32_t)(stride - sizeof(struct slot_cold));
     slots->slots_max = slots_max;
     slots->long_max = long_max;
@@ -333,7 +332,7 @@ enum slot_read slot_read(const struct slots *slots, uint32_t slot, struct lease_
      * state. */
     data = slot_data(slots, cold);
     memcpy(&lease->times, times, sizeof(times));
-    lease->resource = (struct resource){cold->prefix, cold->length, cold->type};
+    lease->resource = slot_resource(cold);
     lease->iaid = cold->iaid;
     lease->version = word >> SLOT_VERSION_SHIFT;
     lease->status = (uint8_t)state;

@@ -13,8 +13,8 @@
 
 #include <stdatomic.h>
 
+#include "lease/lease.h"
 #include "store/arena.h"
-#include "store/index.h"
 
 enum slot_flag {
     SLOT_LIVE = 1,     /* the current lease of its resource */
@@ -42,7 +42,6 @@ struct slot_hot {
 _Static_assert(sizeof(struct slot_hot) == CACHE_LINE, "one line");
 
 struct slot_cold {
-    struct index_links links;
     struct ip6 prefix;
     uint32_t iaid;
     uint16_t info_size;
@@ -57,7 +56,8 @@ struct slot_cold {
     uint8_t data[]; /* DUID and info; when too long: number of the long chunk, 4 octets */
 };
 
-_Static_assert(offsetof(struct slot_cold, data) == CACHE_LINE, "octets beside DUID and info");
+/* With the default inline size a record is two lines, the first one with the DUID. */
+_Static_assert(offsetof(struct slot_cold, data) == 32, "octets beside DUID and info");
 
 /* A stack of numbers (slots, chunks); the head's upper half counts pops, against ABA. */
 struct slot_stack {
@@ -68,7 +68,6 @@ struct slots {
     struct slot_hot *hot;
     uint8_t *cold;
     size_t cold_stride;
-    uint64_t cold_inverse; /* 2^64 / cold_stride, rounded up: division by multiplication */
     uint32_t slots_max;
     uint32_t chunk;               /* slots moved at once, 1..SLOT_CHUNK_MAX */
     uint32_t inline_size;         /* octets of data[] */
@@ -131,12 +130,19 @@ static inline struct slot_cold *slot_cold(const struct slots *slots, uint32_t sl
     return (struct slot_cold *)(void *)(slots->cold + (size_t)slot * slots->cold_stride);
 }
 
-static inline uint32_t slot_of(const struct slots *slots, const struct slot_cold *cold)
+/* Brings a slot's lines closer: hot, and both of the cold record at its default size. */
+static inline void slot_prefetch(const struct slots *slots, uint32_t slot)
 {
-    uint64_t offset = (uint64_t)((const uint8_t *)cold - slots->cold);
+    const struct slot_cold *cold = slot_cold(slots, slot);
 
-    /* Exact: the inverse is off by less than 2^-64 * stride, offsets stay below 2^48. */
-    return (uint32_t)(((unsigned __int128)offset * slots->cold_inverse) >> 64);
+    __builtin_prefetch(&slots->hot[slot]);
+    __builtin_prefetch(cold);
+    __builtin_prefetch((const char *)cold + CACHE_LINE);
+}
+
+static inline struct resource slot_resource(const struct slot_cold *cold)
+{
+    return (struct resource){cold->prefix, cold->length, cold->type};
 }
 
 /* DUID, then info. */

@@ -26,10 +26,10 @@
 #include "store/store_private.h"
 
 enum {
-    INLINE_SIZE_DEFAULT = 80,
+    INLINE_SIZE_DEFAULT = 96, /* makes a cold record two cache lines */
     LONG_LEASES_MIN = 1024,
-    SPINS_MAX = 256,   /* about ten times what a commit keeps a slot BUSY */
-    YIELDS_MAX = 4096, /* its committer lost its processor: let it run */
+    SPINS_MAX = 256,      /* about ten times what a commit keeps a slot BUSY */
+    YIELDS_MAX = 1 << 16, /* its committer lost its processor: let it run; tens of milliseconds */
 };
 
 #define LEASES_MAX_MAX (UINT32_C(1) << 31)
@@ -99,21 +99,13 @@ int store_new(const struct store_config *config, struct store **ret_store)
 
 void store_free(struct store *store)
 {
-    uint32_t slot_max;
-
     if (store == NULL) {
         return;
-    }
-    slot_max = store_slot_max(store);
-    for (uint32_t slot = 0; slot < slot_max; slot++) {
-        if (atomic_load_explicit(&store->slots.hot[slot].word, memory_order_acquire) & SLOT_LIVE) {
-            index_resource_remove(&store->index, &store->slots, slot);
-            store_client_remove(store, slot);
-        }
     }
     index_done(&store->index);
     slots_done(&store->slots);
     tombs_done(&store->tombs);
+    free(store->queue);
     free(store->committers);
     free(store);
 }
@@ -154,6 +146,7 @@ bool store_find(const struct store *store, const struct resource *resource,
     uint64_t hash = store_resource_hash(store, resource);
     unsigned tries = 0;
 
+    store_settle(store);
     do {
         uint32_t slot = index_resource_find(&store->index, &store->slots, hash, resource);
 
@@ -194,12 +187,13 @@ size_t store_find_client(const struct store *store, uint64_t client_hash, struct
     if (duid.size == 0) {
         return 0;
     }
+    store_settle(store);
     do {
         uint32_t slot = index_client_first(&store->index, client_hash, &walk);
 
         settled = true;
         for (count = 0; slot != LEASE_SLOT_NONE && count < found_max;
-             slot = index_client_next(&store->index, &walk)) {
+             slot = index_client_next(&walk)) {
             if (slot_read(&store->slots, slot, &ret_found[count]) == SLOT_READ_LIVE) {
                 count = found_keep(ret_found, count);
             } else {
@@ -207,15 +201,24 @@ size_t store_find_client(const struct store *store, uint64_t client_hash, struct
                 settled = false;
             }
         }
+        settled = settled && index_client_settled(&walk);
     } while (!settled && backoff(&tries));
     return count;
 }
 
 void store_prefetch_client(const struct store *store, uint64_t client_hash)
 {
-    /* cds_lfht keeps its buckets to itself; an index of our own will have something to do here. */
-    (void)store;
-    (void)client_hash;
+    index_client_prefetch(&store->index, client_hash);
+}
+
+void store_prefetch_found(const struct store *store, uint64_t client_hash)
+{
+    index_client_prefetch_slots(&store->index, &store->slots, client_hash);
+}
+
+void store_prefetch_resource(const struct store *store, const struct resource *resource)
+{
+    index_resource_prefetch(&store->index, store_resource_hash(store, resource));
 }
 
 bool store_read(const struct store *store, uint32_t slot, struct lease_found *ret_found)
@@ -223,6 +226,7 @@ bool store_read(const struct store *store, uint32_t slot, struct lease_found *re
     unsigned tries = 0;
     enum slot_read read;
 
+    store_settle(store);
     if (slot >= store_slot_max(store)) {
         return false;
     }
@@ -240,15 +244,27 @@ uint32_t store_slot_max(const struct store *store)
 void store_client_add(struct store *store, uint32_t slot, const struct lease *lease)
 {
     if (lease->duid.size) {
-        index_client_add(&store->index, &store->slots, store_lease_client_hash(store, lease), slot);
+        index_client_add(&store->index, store_lease_client_hash(store, lease), slot);
     }
 }
 
 void store_client_remove(struct store *store, uint32_t slot)
 {
-    if (slot_cold(&store->slots, slot)->duid_size) {
-        index_client_remove(&store->index, &store->slots, slot);
+    const struct slot_cold *cold = slot_cold(&store->slots, slot);
+    struct span duid = {slot_data(&store->slots, cold), cold->duid_size};
+
+    if (duid.size) {
+        index_client_remove(&store->index,
+                            store_client_hash(store_duid_hash(store, duid), cold->iaid, cold->type),
+                            slot);
     }
+}
+
+void store_resource_remove(struct store *store, uint32_t slot)
+{
+    struct resource resource = slot_resource(slot_cold(&store->slots, slot));
+
+    index_resource_remove(&store->index, store_resource_hash(store, &resource), slot);
 }
 
 bool store_same_identity(const struct store *store, uint32_t slot, const struct lease *next)
@@ -328,8 +344,8 @@ static int commit_first(struct store *store, struct committer *committer, const 
     if (slot == LEASE_SLOT_NONE) {
         return -ENOSPC;
     }
-    if (!index_resource_add(&store->index, &store->slots,
-                            store_resource_hash(store, &next->resource), slot, &present)) {
+    if (index_resource_add(&store->index, &store->slots,
+                           store_resource_hash(store, &next->resource), slot, &present)) {
         slot_withdraw(store, committer, slot);
         return -EAGAIN;
     }
@@ -374,8 +390,8 @@ static int commit_moved(struct store *store, struct committer *committer,
         slot_withdraw(store, committer, slot);
         return -EAGAIN;
     }
-    index_resource_replace(&store->index, &store->slots,
-                           store_resource_hash(store, &next->resource), base->slot, slot);
+    index_resource_replace(&store->index, store_resource_hash(store, &next->resource), base->slot,
+                           slot);
     slot_publish(store, slot, base->lease.version + 1, ret_committed);
     committer_count(committer, slot_status(&store->slots, base->slot), (uint64_t)-1);
     committer_count(committer, next->status, 1);
@@ -389,6 +405,7 @@ int store_commit(struct store *store, unsigned committer, const struct lease_fou
     struct committer *own;
 
     T6_ASSERT(committer < store->committer_count);
+    store_settle(store);
     own = &store->committers[committer];
     if (!store_lease_fits(next)) {
         return -EINVAL;
@@ -410,12 +427,13 @@ int store_forget(struct store *store, unsigned committer, const struct lease_fou
     struct committer *own;
 
     T6_ASSERT(committer < store->committer_count);
+    store_settle(store);
     own = &store->committers[committer];
     if (!base_is_current(store, base) || !base_take(store, base)) {
         return -EAGAIN;
     }
     store_version_floor_raise(store, base->lease.version);
-    index_resource_remove(&store->index, &store->slots, base->slot);
+    store_resource_remove(store, base->slot);
     committer_count(own, slot_status(&store->slots, base->slot), (uint64_t)-1);
     slot_withdraw(store, own, base->slot);
     return 0;
@@ -475,6 +493,7 @@ void store_retired_give(struct store *store, struct store_retired retired)
 
 void store_stats_get(const struct store *store, struct store_stats *ret_stats)
 {
+    store_settle(store);
     *ret_stats = (struct store_stats){.leases_max = store->slots.slots_max};
     for (uint32_t i = 0; i < store->committer_count; i++) {
         for (unsigned status = 0; status < BINDING_STATUS_COUNT; status++) {

@@ -25,7 +25,7 @@ struct store;
 struct store_config {
     uint32_t leases_max;  /* slots; everything is sized by it at start */
     uint32_t committers;  /* number of committing threads */
-    uint16_t inline_size; /* octets kept beside the slot for DUID and info; 0 = default 80 */
+    uint16_t inline_size; /* octets kept beside the slot for DUID and info; 0 = default 96 */
     uint32_t
         long_leases_max;    /* leases with longer DUID + info; 0 = leases_max / 16, at least 1024 */
     struct siphash_key key; /* for the client index */
@@ -49,9 +49,13 @@ size_t store_find_client(const struct store *store, uint64_t client_hash, struct
                          uint32_t iaid, uint8_t type, struct lease_found *ret_found,
                          size_t found_max);
 
-/* Reader. Bring the memory a later find of this hash needs closer; any number, no effect on
- * results. The present index offers no way to do it, so this costs and does nothing yet. */
+/* Reader. Bring the memory a later store_find_client of this hash needs closer, no effect on
+ * results. Two stages, for a whole burst each, since the second one looks at what the first one
+ * brings: the place in the index, then the leases that may be meant. */
 void store_prefetch_client(const struct store *store, uint64_t client_hash);
+void store_prefetch_found(const struct store *store, uint64_t client_hash);
+/* Likewise the index's place of a resource, for store_find or a first commit. */
+void store_prefetch_resource(const struct store *store, const struct resource *resource);
 
 /* Reader. Slot by number, for walks (listing, dirty scan, checkpoint); false when it holds no
  * current lease. Slots run from 0 to store_slot_max - 1; store_slot_max only grows. A lease whose
@@ -88,10 +92,16 @@ int store_forget(struct store *store, unsigned committer,
  * (0): the log holds the records of several committers in no strict order. Its identity counts as
  * durable. -ENOSPC when the store is full, -EINVAL as store_commit or for an absurd version. */
 int store_load(struct store *store, const struct lease *lease) MUST_CHECK;
+/* Boot only: a record of status, flags and times alone (lease's DUID and info are not looked at):
+ * they are those of the present lease of the resource. Without one, or with one of another IAID or
+ * no older version, the record is stale: ignored and counted. -EINVAL as store_load. */
+int store_load_times(struct store *store, const struct lease *lease) MUST_CHECK;
+uint64_t store_load_stale(const struct store *store);
 /* Boot only: a forgotten lease's record; raises the version floor and drops an older lease. */
 void store_load_forget(struct store *store, const struct resource *resource, uint64_t version);
-/* Boot only: every record has been told; drops what was remembered about forgotten resources.
- * -ENOMEM: some of that could not be remembered, an older record may have won. */
+/* Boot only: every record has been told; from here on other threads may use the store. Drops what
+ * was remembered about forgotten resources. -ENOMEM: some of that could not be remembered, an older
+ * record may have won. */
 int store_load_done(struct store *store) MUST_CHECK;
 
 /* Versions of new leases start above this: the highest one ever forgotten. Any thread. The caller

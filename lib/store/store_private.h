@@ -2,6 +2,7 @@
 #ifndef STORE_STORE_PRIVATE_H
 #define STORE_STORE_PRIVATE_H
 
+#include "store/index.h"
 #include "store/slots.h"
 #include "store/store.h"
 #include "store/tomb.h"
@@ -18,9 +19,22 @@ struct store {
     struct siphash_key key;
     uint32_t committer_count;
     struct committer *committers;
-    struct tombs tombs; /* boot only */
+    struct tombs tombs;         /* boot only */
+    struct load_queue *queue;   /* boot only; kept for the next store_load */
+    struct load_queue *loading; /* the same while there are steps in it, else NULL */
     _Alignas(CACHE_LINE) _Atomic uint64_t version_floor;
 };
+
+/* Steps of loading that were put off, see load.c: none while the store is in use, so this is one
+ * look at a pointer. Whatever shows or changes leases calls it first. */
+void store_load_flush(struct load_queue *queue);
+
+static inline void store_settle(const struct store *store)
+{
+    if (unlikely(store->loading != NULL)) {
+        store_load_flush(store->loading);
+    }
+}
 
 /* False when the lease cannot be kept in a slot. */
 bool store_lease_fits(const struct lease *lease);
@@ -31,6 +45,8 @@ bool store_same_identity(const struct store *store, uint32_t slot, const struct 
 /* Leases that never had a client are in no client chain: it would be one for all of them. */
 void store_client_add(struct store *store, uint32_t slot, const struct lease *lease);
 void store_client_remove(struct store *store, uint32_t slot);
+/* Takes the slot out of the resource index; the caller owns its lease. */
+void store_resource_remove(struct store *store, uint32_t slot);
 
 static inline void committer_count(struct committer *committer, unsigned status, uint64_t n)
 {

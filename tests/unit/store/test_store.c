@@ -225,96 +225,35 @@ static void test_identity_durable(void)
     store_free(store);
 }
 
-static void test_load(void)
+/* One client with very many leases: all of them are found, and so are the others'. */
+static void test_one_client(void)
 {
-    struct store *store = store_of(4, 1, 1);
+    enum {
+        COUNT = 3000
+    };
+    static struct lease_found found[COUNT];
+    struct store *store = store_of(2 * COUNT, 1, COUNT);
     struct sample buf;
-    struct lease a = sample_lease(7, 1, 1, 5, &buf);
-    struct lease_found found;
     struct store_committed done;
-    struct store_stats stats;
+    uint32_t refused = 0;
 
-    a.version = 10;
-    CHECK_EQ(store_load(store, &a), 0);
-    a = sample_lease(7, 1, 1, 6, &buf);
-    a.version = 9; /* older: ignored */
-    CHECK_EQ(store_load(store, &a), 0);
-    CHECK(store_find(store, &a.resource, &found));
-    CHECK_EQ(found.lease.version, 10);
-    CHECK_EQ(found.lease.times.start_s, 5);
-    /* A times-only record borrows client and info from the store itself. */
-    found.lease.version = 12;
-    found.lease.times.start_s = 99;
-    CHECK_EQ(store_load(store, &found.lease), 0);
-    found.lease.version = 13;
-    found.lease.info.size = 0;
-    CHECK_EQ(store_load(store, &found.lease), 0);
-    CHECK_EQ(find_client(store, &a, &found, 1), 1);
-    CHECK_EQ(found.lease.version, 13);
-    CHECK_EQ(found.lease.info.size, 0);
-    CHECK_EQ(commit(store, &found, &found.lease, &done), 0);
-    CHECK_EQ(done.version, 14);
-    CHECK(!done.full_needed);
-    /* Forgotten, and its own record after the one that forgot it. */
-    store_load_forget(store, &a.resource, 14);
-    CHECK(!store_find(store, &a.resource, &found));
-    a.version = 14;
-    CHECK_EQ(store_load(store, &a), 0);
-    CHECK(!store_find(store, &a.resource, &found));
-    a.version = 15;
-    CHECK_EQ(store_load(store, &a), 0);
-    store_load_forget(store, &a.resource, 14); /* an old one: raises nothing, drops nothing */
-    CHECK(store_find(store, &a.resource, &found));
-    CHECK_EQ(store_version_floor(store), 14);
-    store_version_floor_raise(store, 40);
-    store_version_floor_raise(store, 20);
-    for (uint32_t i = 20; i < 23; i++) {
-        a = sample_lease(i, 1, 0, 5, &buf);
-        a.version = 3;
-        CHECK_EQ(store_load(store, &a), 0);
+    for (uint32_t i = 0; i < 2 * COUNT; i++) { /* addresses: 3i */
+        struct lease lease = sample_lease(3 * i, i % 2 ? 0 : 4 + i, 0, 0, &buf);
+
+        refused += commit(store, NULL, &lease, &done) != 0;
     }
-    a = sample_lease(30, 1, 0, 5, &buf);
-    a.version = 3;
-    CHECK_EQ(store_load(store, &a), -ENOSPC);
-    a = sample_lease(20, 1, 0, 6, &buf);
-    a.version = 4;
-    CHECK_EQ(store_load(store, &a), 0); /* full, but in place */
-    a = sample_lease(20, 1, 2, 6, &buf);
-    a.version = 3;
-    CHECK_EQ(store_load(store, &a), 0); /* full and old: ignored */
-    a.version = 5;
-    CHECK_EQ(store_load(store, &a), -ENOSPC);
-    CHECK_EQ(store_load_done(store), 0);
-    store_stats_get(store, &stats);
-    CHECK_EQ(stats.slots_used, 4);
-    CHECK(store_find(store, &a.resource, &found));
-    CHECK_EQ(store_forget(store, 0, &found), 0);
-    reclaim(store);
-    a = sample_lease(31, 1, 0, 5, &buf);
-    CHECK_EQ(commit(store, NULL, &a, &done), 0);
-    CHECK_EQ(done.version, 41);
-    store_free(store);
-}
+    CHECK_EQ(refused, 0);
+    for (uint32_t i = 0; i < 2 * COUNT; i += 97) {
+        struct lease lease = sample_lease(3 * i, i % 2 ? 0 : 4 + i, 0, 0, &buf);
+        uint64_t hash = sample_client_hash(store, &lease);
 
-static void test_load_many_forgotten(void)
-{
-    struct store *store = store_of(5000, 1, 0);
-    struct sample buf;
-    struct lease_found found;
-
-    for (uint32_t i = 0; i < 5000; i++) {
-        struct resource resource = sample_resource(i);
-
-        store_load_forget(store, &resource, 100 + i);
+        store_prefetch_resource(store, &lease.resource);
+        store_prefetch_client(store, hash);
+        store_prefetch_found(store, hash);
+        CHECK_EQ(find_client(store, &lease, found, COUNT), i % 2 ? COUNT : 1);
+        CHECK(store_find(store, &lease.resource, found));
+        CHECK(sample_equal(&found[0].lease, &lease));
     }
-    for (uint32_t i = 0; i < 5000; i++) {
-        struct lease lease = sample_lease(i, i, 0, i, &buf);
-
-        lease.version = 100 + i + (i % 2);
-        CHECK_EQ(store_load(store, &lease), 0);
-        CHECK_EQ(store_find(store, &lease.resource, &found), i % 2);
-    }
-    CHECK_EQ(store_load_done(store), 0);
     store_free(store);
 }
 
@@ -530,8 +469,7 @@ static const struct check_test tests[] = {
     {"clientless", test_clientless},
     {"full", test_full},
     {"identity durable", test_identity_durable},
-    {"load", test_load},
-    {"load many forgotten", test_load_many_forgotten},
+    {"one client", test_one_client},
     {"random histories", test_random_histories},
     {"many", test_many},
 };
