@@ -1,7 +1,11 @@
 /* What the store costs: fills it with N leases (address and prefix per client, as a residential
  * network has them: DUID 14, Interface-Id 24, Remote-Id 20 octets and the peer address), then
- * finds, renews and inserts at random. One thread, on the machine as it is: see that it is quiet.
- * Usage: bench_store [--leases N] [--operations N] [--load]. Last line: one JSON object. */
+ * finds, renews and inserts at random. Finding and renewing by client are done in bursts, as a
+ * worker does them: with both stages of prefetching, with the first one, with none. One thread, on
+ * the machine as it is: see that it is quiet.
+ * Usage: bench_store [--leases N] [--operations N] [--load]. With --load the leases come as at boot
+ * (store_load), and then a record of times for each of them in random order. Last line: one JSON
+ * object. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -28,12 +32,27 @@ struct bench {
     uint64_t failed;
 };
 
+enum stages {
+    STAGES_NONE,
+    STAGES_BUCKET, /* store_prefetch_client */
+    STAGES_BOTH,   /* and store_prefetch_found */
+    STAGES_COUNT,
+};
+
 struct results {
-    double fill_ns, find_client_ns, find_ns, renew_ns, move_ns, forget_insert_ns;
+    double fill_ns, times_ns, find_client_ns[STAGES_COUNT], renew_ns[STAGES_COUNT];
+    double find_ns, move_ns, forget_insert_ns;
 };
 
 struct client {
     uint8_t duid[DUID_SIZE], info[INFO_SIZE];
+};
+
+/* One of a burst. */
+struct request {
+    struct client client;
+    struct lease lease;
+    uint64_t hash;
 };
 
 static double now_s(void)
@@ -101,22 +120,72 @@ static void fill(struct bench *b)
     }
 }
 
-static size_t find_by_client(struct bench *b, const struct lease *lease, struct lease_found *found)
+/* Records of times alone for all leases, as a log tells them after a checkpoint. */
+static void load_times(struct bench *b)
 {
-    uint64_t hash = store_client_hash(store_duid_hash(b->store, lease->duid), lease->iaid,
-                                      lease->resource.type);
+    struct client client;
 
-    return store_find_client(b->store, hash, lease->duid, lease->iaid, lease->resource.type, found,
-                             4);
+    for (uint32_t i = 0; i < b->lease_count; i++) {
+        struct lease lease = lease_of(random_lease(b), 0, &client);
+
+        lease.version = b->lease_count + 1 + i;
+        b->failed += store_load_times(b->store, &lease) != 0;
+    }
+    b->failed += store_load_stale(b->store) != 0;
 }
 
-static void do_find_client(struct bench *b)
+static void burst_make(struct bench *b, struct request *requests, enum stages stages)
 {
-    struct lease_found found[4];
-    struct client client;
-    struct lease lease = lease_of(random_lease(b), 0, &client);
+    for (uint32_t i = 0; i < BURST; i++) {
+        struct request *r = &requests[i];
 
-    b->failed += find_by_client(b, &lease, found) != 1;
+        r->lease = lease_of(random_lease(b), 0, &r->client);
+        r->hash = store_client_hash(store_duid_hash(b->store, r->lease.duid), r->lease.iaid,
+                                    r->lease.resource.type);
+        if (stages >= STAGES_BUCKET) {
+            store_prefetch_client(b->store, r->hash);
+        }
+    }
+    for (uint32_t i = 0; i < BURST && stages >= STAGES_BOTH; i++) {
+        store_prefetch_found(b->store, requests[i].hash);
+    }
+}
+
+static bool request_find(struct bench *b, const struct request *r, struct lease_found *ret_found)
+{
+    return store_find_client(b->store, r->hash, r->lease.duid, r->lease.iaid,
+                             r->lease.resource.type, ret_found, 4) == 1;
+}
+
+static void burst_find(struct bench *b, enum stages stages)
+{
+    struct request requests[BURST];
+    struct lease_found found[4];
+
+    burst_make(b, requests, stages);
+    for (uint32_t i = 0; i < BURST; i++) {
+        b->failed += !request_find(b, &requests[i], found);
+    }
+}
+
+/* As a worker renews: find by client, commit in place. */
+static void burst_renew(struct bench *b, enum stages stages)
+{
+    struct request requests[BURST];
+    struct store_committed done;
+    struct lease_found found[4];
+
+    burst_make(b, requests, stages);
+    for (uint32_t i = 0; i < BURST; i++) {
+        struct lease *lease = &requests[i].lease;
+
+        if (!request_find(b, &requests[i], found)) {
+            b->failed++;
+            continue;
+        }
+        lease->times.clt_s = found[0].lease.times.clt_s + 1;
+        b->failed += store_commit(b->store, 0, &found[0], lease, &done) != 0;
+    }
 }
 
 static void do_find(struct bench *b)
@@ -126,22 +195,6 @@ static void do_find(struct bench *b)
     struct lease lease = lease_of(random_lease(b), 0, &client);
 
     b->failed += !store_find(b->store, &lease.resource, &found);
-}
-
-/* As a worker renews: find by client, commit in place. */
-static void do_renew(struct bench *b)
-{
-    struct store_committed done;
-    struct lease_found found[4];
-    struct client client;
-    struct lease lease = lease_of(random_lease(b), 0, &client);
-
-    if (find_by_client(b, &lease, found) != 1) {
-        b->failed++;
-        return;
-    }
-    lease.times.clt_s = found[0].lease.times.clt_s + 1;
-    b->failed += store_commit(b->store, 0, &found[0], &lease, &done) != 0;
 }
 
 /* The relay's information has changed: a new slot. And back, so that all leases stay alike. */
@@ -195,6 +248,19 @@ static double measure(struct bench *b, void (*operation)(struct bench *b), uint3
     return (now_s() - start) / count * 1e9;
 }
 
+/* ns per request. */
+static double measure_burst(struct bench *b, void (*burst)(struct bench *b, enum stages stages),
+                            enum stages stages)
+{
+    double start = now_s();
+
+    for (uint32_t i = 0; i < b->operation_count; i += BURST) {
+        burst(b, stages);
+        urcu_qsbr_quiescent_state();
+    }
+    return (now_s() - start) / b->operation_count * 1e9;
+}
+
 static bool arguments_parse(struct bench *b, int argc, char **argv)
 {
     for (int i = 1; i < argc; i++) {
@@ -218,22 +284,50 @@ static void report(const struct bench *b, const struct results *r, uint64_t resi
 
     store_stats_get(b->store, &stats);
     printf("{\"bench\":\"store\",\"leases\":%" PRIu32 ",\"fill\":\"%s\",\"fill_ns\":%.1f,"
-           "\"find_client_ns\":%.1f,\"find_ns\":%.1f,\"renew_ns\":%.1f,\"move_ns\":%.1f,"
-           "\"forget_insert_ns\":%.1f,\"bytes_per_lease\":%.1f,\"resident_bytes_per_lease\":%.1f,"
-           "\"failed\":%" PRIu64 "}\n",
-           b->lease_count, b->load ? "load" : "commit", r->fill_ns, r->find_client_ns, r->find_ns,
-           r->renew_ns, r->move_ns, r->forget_insert_ns,
+           "\"fill_s\":%.2f,\"load_times_ns\":%.1f,\"find_client_ns\":%.1f,"
+           "\"find_client_bucket_only_ns\":%.1f,\"find_client_unstaged_ns\":%.1f,"
+           "\"renew_ns\":%.1f,\"renew_bucket_only_ns\":%.1f,\"renew_unstaged_ns\":%.1f,",
+           b->lease_count, b->load ? "load" : "commit", r->fill_ns, r->fill_ns * n / 1e9,
+           r->times_ns, r->find_client_ns[STAGES_BOTH], r->find_client_ns[STAGES_BUCKET],
+           r->find_client_ns[STAGES_NONE], r->renew_ns[STAGES_BOTH], r->renew_ns[STAGES_BUCKET],
+           r->renew_ns[STAGES_NONE]);
+    printf("\"find_ns\":%.1f,\"move_ns\":%.1f,\"forget_insert_ns\":%.1f,"
+           "\"bytes_per_lease\":%.1f,\"resident_bytes_per_lease\":%.1f,\"failed\":%" PRIu64 "}\n",
+           r->find_ns, r->move_ns, r->forget_insert_ns,
            (double)(stats.memory_bytes + expiry_memory(b->expiry)) / n, (double)resident / n,
            b->failed);
+}
+
+static void run(struct bench *b, struct results *r)
+{
+    double start = now_s();
+
+    fill(b);
+    if (b->load) {
+        b->failed += store_load_done(b->store) != 0;
+    }
+    r->fill_ns = (now_s() - start) / b->lease_count * 1e9;
+    (void)fprintf(stderr, "filled in %.1f s\n", now_s() - start);
+    if (b->load) {
+        start = now_s();
+        load_times(b);
+        r->times_ns = (now_s() - start) / b->lease_count * 1e9;
+    }
+    for (enum stages stages = STAGES_NONE; stages < STAGES_COUNT; stages++) {
+        r->find_client_ns[stages] = measure_burst(b, burst_find, stages);
+        r->renew_ns[stages] = measure_burst(b, burst_renew, stages);
+    }
+    r->find_ns = measure(b, do_find, b->operation_count);
+    r->move_ns = measure(b, do_move, b->operation_count / 2) / 2;
+    r->forget_insert_ns = measure(b, do_forget_insert, b->operation_count / 2);
 }
 
 int main(int argc, char **argv)
 {
     struct bench b = {.lease_count = 1000000, .operation_count = 2000000, .random = 1};
     struct store_config config = {.committers = 1, .key = {1, 2}};
-    struct results r;
-    uint64_t before = resident_bytes(), resident;
-    double start;
+    struct results r = {0};
+    uint64_t before = resident_bytes();
 
     if (!arguments_parse(&b, argc, argv)) {
         (void)fprintf(stderr, "usage: bench_store [--leases N] [--operations N] [--load]\n");
@@ -246,17 +340,8 @@ int main(int argc, char **argv)
         return 1;
     }
     urcu_qsbr_register_thread();
-    start = now_s();
-    fill(&b);
-    r.fill_ns = (now_s() - start) / b.lease_count * 1e9;
-    (void)fprintf(stderr, "filled in %.1f s\n", now_s() - start);
-    resident = resident_bytes() - before;
-    r.find_client_ns = measure(&b, do_find_client, b.operation_count);
-    r.find_ns = measure(&b, do_find, b.operation_count);
-    r.renew_ns = measure(&b, do_renew, b.operation_count);
-    r.move_ns = measure(&b, do_move, b.operation_count / 2) / 2;
-    r.forget_insert_ns = measure(&b, do_forget_insert, b.operation_count / 2);
-    report(&b, &r, resident);
+    run(&b, &r);
+    report(&b, &r, resident_bytes() - before);
     urcu_qsbr_unregister_thread();
     expiry_free(b.expiry);
     store_free(b.store);
