@@ -102,6 +102,14 @@ def unasked(env):
     expect(not texts, "; ".join(texts[:5]))
 
 
+@check("answered-at-once", "RFC 9915 15",
+       "Messages are answered when sent for the first time; at most one in fifty is sent again.",
+       phase="final")
+def at_once(env):
+    count = len(env.retransmitted)
+    expect(count * 50 <= env.answers or count <= 1, f"{count} of {env.answers} were sent twice")
+
+
 @check("server-still-runs", "RFC 9915 16",
        "Nothing that the suite sent, however malformed, has ended the server.", phase="final")
 def still_runs(env):

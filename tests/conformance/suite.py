@@ -10,6 +10,7 @@ import rules
 import wire
 from dhcp6 import address
 
+RETRANSMIT_S = 1.0  # then a client sends its message again (REQ_TIMEOUT, RFC 9915 7.6)
 ANSWER_S = 2.0      # a live server answers within this
 SILENCE_S = 0.1     # after a sentinel was answered, how much longer a forbidden answer is awaited
 READY_S = 60.0
@@ -169,14 +170,24 @@ class Client:
 
     def exchange(self, data, how=None, timeout=ANSWER_S):
         self.send(data, **(how or {}))
-        return self.answer(data, timeout)
+        if data[0] in (dhcp6.RELEASE, dhcp6.DECLINE):
+            return self.answer(data, timeout)   # a second one would find the lease gone
+        frame = self.env.await_frame(self.path.port, self._is_mine(_xid(data)), RETRANSMIT_S)
+        if frame is None:
+            self.env.retransmitted.add(_xid(data))
+            self.send(data, **(how or {}))
+            return self.answer(data, timeout)
+        return self._judge(data, frame)
 
     def answer(self, data, timeout=ANSWER_S):
         """Awaits the answer to `data`, sent before."""
-        xid = int.from_bytes(data[1:4], "big")
-        frame = self.env.await_frame(self.path.port, self._is_mine(xid), timeout)
+        frame = self.env.await_frame(self.path.port, self._is_mine(_xid(data)), timeout)
         kind = dhcp6.MESSAGE_NAMES.get(data[0], str(data[0]))
         expect(frame is not None, f"no answer to {kind}")
+        return self._judge(data, frame)
+
+    def _judge(self, data, frame):
+        kind = dhcp6.MESSAGE_NAMES.get(data[0], str(data[0]))
         try:
             return rules.judge(self.env, self, data, frame)
         except dhcp6.DecodeError as error:
@@ -257,6 +268,10 @@ class Client:
         return self.ask(dhcp6.RELEASE, *options, **build)
 
 
+def _xid(data):
+    return int.from_bytes(data[1:4], "big")
+
+
 def ia_with(key, iaid=1):
     """An IA_NA or IA_PD option that holds one lease."""
     if "/" in key:
@@ -289,6 +304,7 @@ class Env:
         self.neighbours = {}        # address -> MAC of every client and relay agent
         self.violations = {}
         self.answers = 0
+        self.retransmitted = set()  # transaction-ids of messages that were sent twice
         self.ledger = rules.Ledger()
         self.kept = {}              # what a check of phase main leaves for one of phase restart
         self._number = 0
@@ -374,7 +390,8 @@ class Env:
         for port in range(len(self.ports)):
             while self._pump(port, time.monotonic() + SILENCE_S):
                 pass
-        return [frame for box in self.inbox for frame in box]
+        return [frame for box in self.inbox for frame in box
+                if dhcp6.innermost_xid(frame.data) not in self.retransmitted]
 
     def pause(self, seconds):
         """Lets time pass between two polls of the same condition."""
