@@ -355,6 +355,9 @@ static msec_t session_deadline(const struct fo_link *link)
 
 msec_t fo_link_deadline(const struct fo_link *link)
 {
+    if (link->down_pending || link->opened_pending || link->skew_pending || link->tls_pending) {
+        return 0;
+    }
     switch (link->state) {
     case FO_LINK_STOPPED:
         break;

@@ -256,7 +256,8 @@ void fo_link_disconnect(struct fo_link *link, enum fo_status_code code, const ch
 
 /* Runs the timers and tells what to do with the socket; call until FO_ACTION_NONE. */
 enum fo_action fo_link_run(struct fo_link *link, struct fo_time now);
-/* When fo_link_run wants to be called at the latest; UINT64_MAX: only when something happens. */
+/* When the loop above wants to be run at the latest, 0 = at once; UINT64_MAX: only when something
+ * happens. */
 msec_t fo_link_deadline(const struct fo_link *link);
 
 /* Octets to write, control messages first; stamped with now. Size 0: none. They may change until

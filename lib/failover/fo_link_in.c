@@ -52,7 +52,7 @@ static void skew_check(struct fo_link *link, sec_t sent_s, struct fo_time now)
     }
     link->skew_run++;
     if (link->skew_run >= FO_SKEW_RUN_MIN && now.ms - link->skew_since_ms >= FO_SKEW_RUN_MS) {
-        (void)snprintf(text, sizeof(text), "message is %+d s out of time", (int)-skew_s);
+        (void)snprintf(text, sizeof(text), "arrival minus sent-time is %+d s", (int)skew_s);
         fo_link_fault(link, FO_DOWN_SKEW, FO_STATUS_TIME_SKEW, text, now);
     }
 }
