@@ -12,6 +12,8 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(ROOT, "tests"))
 
+from lab import Dhclient, Lab, LabError, Relay, Server, exit_on_sigterm, program  # noqa: E402
+
 CONFIG = {
     "server": {"name": "demo"},
     "store": {"leases_max": 100000},
@@ -45,29 +47,29 @@ def build_network(lab):
     lab.cable(rly, "dn0", far, "cpe0")
     lab.server_port(srv, "srv0")
     lab.server_port(srv, "srv1")
-    lab.sysctl(rly, "net.ipv6.conf.dn0.accept_dad=0", "net.ipv6.conf.up0.accept_dad=0")
-    ip = ["ip", "-n", rly, "addr", "add"]
-    subprocess.run([*ip, "2001:db8:17::1/64", "dev", "dn0", "nodad"], check=True)
-    subprocess.run([*ip, "2001:db8:0:1::2/64", "dev", "up0", "nodad"], check=True)
+    lab.address(rly, "dn0", "2001:db8:17::1/64")
+    lab.address(rly, "up0", "2001:db8:0:1::2/64")
     for namespace, interface in ((cli, "cpe0"), (far, "cpe0"), (rly, "dn0"), (rly, "up0")):
         lab.wait_link_local(namespace, interface)
     return srv, cli, rly, far
 
 
 def ctl(server, *words):
-    from lab import BUILD
     print(f"\n$ tandem6ctl {' '.join(words)}", flush=True)
-    subprocess.run([os.path.join(BUILD, "app/tandem6ctl/tandem6ctl"), "--socket", server.socket_path,
-                    *words], check=True)
+    subprocess.run([program("tandem6ctl"), "--socket", server.socket_path, *words], check=True)
 
 
-def show_client(title, event):
-    print(f"{title}: address {event.get('new_ip6_address', '-')}, "
-          f"prefix {event.get('new_ip6_prefix', '-')}", flush=True)
+def show_client(title, client):
+    """Waits until the client has an address and a prefix, which dhclient tells one by one."""
+    got = {}
+    for count in (1, 2):
+        got.update(client.wait_event("BOUND6", count))
+    if not got.get("new_ip6_address") or not got.get("new_ip6_prefix"):
+        raise LabError(f"the {title} got only {got}")
+    print(f"{title}: address {got['new_ip6_address']}, prefix {got['new_ip6_prefix']}", flush=True)
 
 
 def demo(lab, once):
-    from lab import Dhclient, Relay, Server
     srv, cli, rly, far = build_network(lab)
     print("starting tandem6d ...", flush=True)
     server = lab.start(Server(lab, srv, CONFIG))
@@ -77,10 +79,7 @@ def demo(lab, once):
     direct = lab.start(Dhclient(lab, cli, "cpe0", name="direct"))
     relayed = lab.start(Dhclient(lab, far, "cpe0", name="relayed"))
     for title, client in (("direct client ", direct), ("relayed client", relayed)):
-        got = {}
-        for event in (client.wait_event("BOUND6", 1), client.wait_event("BOUND6", 2)):
-            got.update(event)
-        show_client(title, got)
+        show_client(title, client)
     ctl(server, "leases")
     ctl(server, "stats")
     if once:
@@ -88,6 +87,8 @@ def demo(lab, once):
     print("\nserving until Ctrl-C; the management socket is\n  " + server.socket_path, flush=True)
     while True:
         time.sleep(5)
+        if not server.running():
+            raise LabError(f"tandem6d ended with {server.popen.returncode}:\n{server.log()}")
         stats = server.rpc("stats.get")["counters"]
         print("  ".join(f"{name} {stats[name]}" for name in
                         ("rx_frames", "tx_reply", "lease_created", "lease_renewed")), flush=True)
@@ -97,7 +98,7 @@ def main():
     parser = argparse.ArgumentParser(prog="scripts/run", description=__doc__)
     parser.add_argument("--once", action="store_true", help="show it once and exit")
     arguments = parser.parse_args()
-    from lab import Lab, LabError
+    exit_on_sigterm()
     try:
         with Lab("run") as lab:
             demo(lab, arguments.once)

@@ -20,6 +20,8 @@ if not os.path.isabs(BUILD):
     BUILD = os.path.join(ROOT, BUILD)
 CLONE_NEWNET = 0x40000000
 SBIN = ":/usr/local/sbin:/usr/sbin:/sbin"
+# Set to end all waiting in all threads, so that their labs close.
+INTERRUPTED = threading.Event()
 
 
 class LabError(Exception):
@@ -42,7 +44,8 @@ def wait_for(what, condition, timeout=15.0):
         value = condition()
         if value:
             return value
-        time.sleep(0.02)
+        if INTERRUPTED.wait(0.02):
+            raise LabError(f"interrupted while waiting for {what}")
     raise LabError(f"waited {timeout:g} s for {what}")
 
 
@@ -56,6 +59,19 @@ def exit_on_sigterm():
     def interrupt(*_):
         raise KeyboardInterrupt
     signal.signal(signal.SIGTERM, interrupt)
+
+
+class Uninterrupted:
+    """Ctrl-C and SIGTERM do nothing meanwhile. Main thread only."""
+
+    signals = (signal.SIGINT, signal.SIGTERM)
+
+    def __enter__(self):
+        self.handlers = [signal.signal(number, signal.SIG_IGN) for number in self.signals]
+
+    def __exit__(self, *_):
+        for number, handler in zip(self.signals, self.handlers):
+            signal.signal(number, handler)
 
 
 class Lab:
@@ -88,6 +104,13 @@ class Lab:
         self.close()
 
     def close(self):
+        if threading.current_thread() is threading.main_thread():
+            with Uninterrupted():
+                self.take_down()
+        else:
+            self.take_down()
+
+    def take_down(self):
         for process in reversed(self.processes):
             process.stop()
         for closer in self.closers:
@@ -100,15 +123,16 @@ class Lab:
 
     def kill_rest(self, namespace):
         """What our processes left running in our namespace (dhcpcd's helpers), by id."""
-        def gone():
+        for _ in range(100):
             rest = run("ip", "netns", "pids", namespace, check=False).split()
+            if not rest:
+                return
             for pid in rest:
                 try:
                     os.kill(int(pid), signal.SIGKILL)
                 except ProcessLookupError:
                     pass
-            return not rest
-        wait_for(f"the last process in {namespace} to end", gone)
+            time.sleep(0.02)    # until the kernel has reaped them
 
     def path(self, *parts):
         return os.path.join(self.dir, *parts)
@@ -189,6 +213,8 @@ class Lab:
         return made[0]
 
     def start(self, process):
+        if INTERRUPTED.is_set():
+            raise LabError("interrupted")
         self.processes.append(process)
         process.start()
         return process

@@ -5,7 +5,7 @@ import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 
-from lab import Lab, LabError, Server
+from lab import INTERRUPTED, Lab, LabError, Server
 
 SCENARIOS = []
 LIFETIMES_LONG = {"preferred_s": 3000, "valid_s": 3600, "renew_s": 1500, "rebind_s": 2400}
@@ -78,6 +78,8 @@ class Scenario:
         result = Result(f"{self.name}.{test}")
         start = time.monotonic()
         try:
+            if INTERRUPTED.is_set():
+                raise Failed("interrupted")
             function()
         except Exception as error:   # pylint: disable=broad-except
             result.error = describe(error)
