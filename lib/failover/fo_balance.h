@@ -53,7 +53,8 @@ struct fo_block {
     uint32_t first, count;
 };
 
-/* The first run of available units at or after from: its length, 0 = none. */
+/* The first run of available units that begins at or after from, or goes on there: *ret_first, not
+ * below from, and its length; 0 = none. */
 typedef uint32_t fo_run_next(void *ctx, uint32_t from, uint32_t *ret_first);
 
 /* Looks for blocks that make up left units, largest first. */

@@ -1,4 +1,4 @@
-/* What fo_fsm.c, fo_fsm_grant.c and fo_fsm_explain.c share. Private to them. */
+/* What the files fo_fsm*.c share. Private to them. */
 #ifndef FAILOVER_FO_FSM_INTERNAL_H
 #define FAILOVER_FO_FSM_INTERNAL_H
 
@@ -34,5 +34,26 @@ bool fo_fsm_pool_open_target(const struct fo_fsm *fsm, sec_t now);
 /* What both allow. */
 struct grant fo_grant_meet(const struct grant *a, const struct grant *b);
 bool fo_grant_equal(const struct grant *a, const struct grant *b);
+
+/* One step under way. */
+struct fo_step {
+    struct fo_fsm *fsm;
+    sec_t now;
+    bool evaluate; /* a state variable changed (RFC 8156 8.1) */
+    bool persist;
+    struct fo_fsm_actions actions;
+};
+
+void fo_step_act(struct fo_step *s, enum fo_act what);
+/* Rights of the present state and the record wait for the disk. */
+void fo_step_revise(struct fo_step *s);
+
+int fo_handover_begin(struct fo_step *s);
+int fo_handover_shutdown(struct fo_step *s);
+void fo_handover_drained(struct fo_step *s);
+/* Goes on: drained, or out of patience. */
+void fo_handover_advance(struct fo_step *s);
+void fo_handover_patience_set(struct fo_step *s);
+void fo_handover_end(struct fo_step *s);
 
 #endif
