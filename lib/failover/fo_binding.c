@@ -159,8 +159,7 @@ static bool is_error(const struct fo_status *status)
 
 void fo_binding_parse(const struct fo_message *message, struct fo_binding *ret_binding)
 {
-    struct fo_binding binding = {.xid = message->xid};
-    bool update = message->type == FO_BNDUPD;
+    struct fo_binding binding = {.xid = message->xid, .is_update = message->type == FO_BNDUPD};
     bool complete;
 
     container_find(message->options, &binding);
@@ -169,7 +168,7 @@ void fo_binding_parse(const struct fo_message *message, struct fo_binding *ret_b
             ? options_of(OPTION_IAPREFIX, binding.content, &binding.place.ia_fixed)
             : wire_in_from(binding.content);
     complete = binding.container != FO_CONTAINER_NONE && container_read(&binding) &&
-               (binding.has_base || !update); /* RFC 8156 7.4: MUST appear */
+               (binding.has_base || !binding.is_update); /* RFC 8156 7.4: MUST appear */
     if (binding.container == FO_CONTAINER_CLIENT &&
         (binding.duid.size < DUID_SIZE_MIN || binding.duid.size > DUID_SIZE_MAX)) {
         complete = false;
@@ -309,7 +308,7 @@ static void lease_read(const struct fo_binding *binding, uint16_t code, struct s
     }
     lease.dns_removal = lease.dns_removal.size ? lease.dns_removal : binding->dns_removal;
     if (!sane || lease.lease.status == 0 || lease.lease.status >= BINDING_STATUS_COUNT ||
-        !(lease.has & FO_HAS_START)) {
+        (binding->is_update && !(lease.has & FO_HAS_START))) {
         lease.fault = FO_STATUS_MISSING_BINDING;
     }
     if (is_error(&binding->status)) {

@@ -29,6 +29,7 @@ enum fo_container {
 /* The container of a BNDUPD or BNDREPLY, and where reading it has come to. */
 struct fo_binding {
     uint32_t xid;
+    bool is_update; /* BNDUPD; else BNDREPLY, which says less */
     enum fo_container container;
     uint16_t fault;          /* FO_STATUS_MISSING_BINDING: reject the whole; else 0 */
     struct fo_status status; /* BNDREPLY: of the whole, the first error from outside in */

@@ -4,8 +4,9 @@
  *         [software]                  makes the link and starts it
  *     connected | secured | closed [connect-failed|tls-failed]        what became of the socket
  *     accept [secure]                 a connection comes in: what is read goes to its greeting
- *     in MESSAGE [xid=] [skew=] [count=] [status=] [text=] [state=] ...   the partner's message,
- * sent skew seconds ago; xid=last: that of the last message the link wrote octets HEX the same, raw
+ *     in MESSAGE [xid=] [skew=] [count=] [status=] [text=] [state=] ...   from the partner,
+ *         skew seconds ago; xid=last: that of the last message the link wrote
+ *     octets HEX                      the same, raw
  *     send MESSAGE [count=] [cookie=] ..., answer MESSAGE [xid=] [connection=]   from above
  *     disconnect STATUS TEXT, stop, start
  *     hold, release                   the socket takes no octets; takes them
