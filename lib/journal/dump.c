@@ -1,6 +1,7 @@
 /* The log as text, for operators: every block that begins a batch is named with its place in the
  * chain, so that one sees what a repair would cut. Reads through struct disk, writes to a stream
  * that the caller owns. */
+#include <arpa/inet.h>
 #include <inttypes.h>
 
 #include "journal/internal.h"
@@ -20,10 +21,11 @@ static void dump_hex(FILE *out, struct span bytes)
 
 static void dump_ip6(FILE *out, struct ip6 a)
 {
-    for (unsigned i = 0; i < 8; i++) {
-        uint64_t half = i < 4 ? a.hi : a.lo;
-        (void)fprintf(out, "%s%" PRIx64, i ? ":" : "", (half >> (48 - 16 * (i & 3))) & 0xffff);
-    }
+    char text[INET6_ADDRSTRLEN];
+    uint8_t bytes[16];
+
+    wire_set_ip6(bytes, a);
+    (void)fprintf(out, "%s", inet_ntop(AF_INET6, bytes, text, sizeof(text)));
 }
 
 static void dump_lease(FILE *out, const struct record *record)

@@ -437,7 +437,7 @@ static uint64_t ended_position(const struct worker *worker, const struct work *w
     return message_ends(&work->message) && change_ring_durable(worker->ring) < head ? head : 0;
 }
 
-/* Second stage: find, decide, commit, encode; the answer leaves now or waits for the disk. */
+/* Last stage: find, decide, commit, encode; the answer leaves now or waits for the disk. */
 static void work_finish(struct worker *worker, struct work *work)
 {
     uint64_t position = 0;
@@ -468,8 +468,18 @@ static void work_finish(struct worker *worker, struct work *work)
     }
 }
 
-/* A burst through both stages; all packets are parsed and their memory is on its way before the
- * first one is looked up. */
+/* Middle stage: the index has arrived, now the leases it points to. */
+static void work_prefetch(const struct worker *worker, const struct work *work)
+{
+    if (work->message.client_id.size) {
+        for (unsigned i = 0; i < work->message.ia_count; i++) {
+            store_prefetch_found(worker->server->store, work->client_hash[i]);
+        }
+    }
+}
+
+/* A burst through the stages: memory that one stage asked for arrives while the other packets are
+ * handled (design 5: an overlapped miss costs a tenth of one that is waited for). */
 static void burst_process(struct worker *worker, const struct packet *packets, unsigned count,
                           bool handed_over)
 {
@@ -484,6 +494,9 @@ static void burst_process(struct worker *worker, const struct packet *packets, u
         if (work_parse(worker, work)) {
             live[live_count++] = work;
         }
+    }
+    for (unsigned i = 0; i < live_count; i++) {
+        work_prefetch(worker, live[i]);
     }
     for (unsigned i = 0; i < live_count; i++) {
         work_finish(worker, live[i]);
