@@ -205,7 +205,8 @@ static void table_insert(struct index_table *table, uint64_t hash, uint32_t slot
     uint64_t entry = entry_make(hash, slot), left = table->count;
 
     while (!bucket_insert(&table->buckets[bucket], entry)) {
-        T6_ASSERT(--left > 0); /* more room than slots */
+        left--;
+        T6_ASSERT(left > 0); /* more room than slots */
         atomic_fetch_add_explicit(&table->buckets[bucket].control, PASSED_ONE,
                                   memory_order_release);
         bucket = bucket_after(table, bucket, step);
