@@ -20,7 +20,7 @@ struct encoder {
     struct wire_out out;
     const struct policy_options *sets[SETS_MAX]; /* in order of precedence */
     unsigned set_count;
-    uint16_t sent[SENT_MAX]; /* codes dealt with, sent or not */
+    uint16_t sent[SENT_MAX]; /* codes of the options below */
     unsigned sent_count;
     uint8_t *relay_msg_sizes[DHCP6_RELAYS_MAX]; /* size fields to fill in */
 };
@@ -342,20 +342,15 @@ static void sets_collect(struct encoder *encoder, const struct policy *policy)
     }
 }
 
-/* Notes the code. False when it was noted before (each is sent once, however often the ORO says
- * it), or too much was: then it is not sent. */
-static bool sent_note(struct encoder *encoder, uint16_t code)
+/* True when the code is in the answer: each is sent once, however often the ORO says it. */
+static bool sent_before(const struct encoder *encoder, uint16_t code)
 {
     for (unsigned i = 0; i < encoder->sent_count; i++) {
         if (encoder->sent[i] == code) {
-            return false;
+            return true;
         }
     }
-    if (encoder->sent_count == SENT_MAX) {
-        return false;
-    }
-    encoder->sent[encoder->sent_count++] = code;
-    return true;
+    return false;
 }
 
 /* True when the answer may carry the code at its top level at all. Codes without a row are custom
@@ -484,7 +479,8 @@ static void code_put(struct encoder *encoder, uint16_t code)
 {
     struct wire_out before = encoder->out;
 
-    if (!code_allowed(encoder, code) || !sent_note(encoder, code)) {
+    if (encoder->sent_count == SENT_MAX || !code_allowed(encoder, code) ||
+        sent_before(encoder, code)) {
         return;
     }
     if (code == OPTION_CLIENT_FQDN) {
@@ -496,6 +492,8 @@ static void code_put(struct encoder *encoder, uint16_t code)
     }
     if (encoder->out.failed) {
         encoder->out = before;
+    } else if (encoder->out.at != before.at) { /* codes we have nothing for take no room */
+        encoder->sent[encoder->sent_count++] = code;
     }
 }
 

@@ -177,6 +177,24 @@ static void test_oro(void)
     CHECK(answer_has(&a, 31)); /* always */
 }
 
+/* Codes we have nothing for do not stand in the way of later ones, however many there are. */
+static void test_oro_long(void)
+{
+    uint16_t codes[DHCP6_ORO_CODES_MAX];
+    struct answer a;
+    struct build q;
+
+    for (uint16_t i = 0; i < DHCP6_ORO_CODES_MAX; i++) {
+        codes[i] = (uint16_t)(30000 + i);
+    }
+    codes[DHCP6_ORO_CODES_MAX - 2] = codes[DHCP6_ORO_CODES_MAX - 1] = 23;
+    question_oro(&q, DHCP6_SOLICIT, codes, DHCP6_ORO_CODES_MAX);
+    answer_policy(&a, DHCP6_ADVERTISE);
+    CHECK(answer_encode(&a, &q) > 0);
+    CHECK(span_is(answer_top(&a, 23, 0), "link link link l", 16));
+    CHECK(answer_top(&a, 23, 1).data == NULL);
+}
+
 /* Codes that must not be in an ORO or not at the top level, configured or not. */
 static void test_oro_forbidden(void)
 {
@@ -469,6 +487,7 @@ static const struct check_test tests[] = {
     {"bytes reply", test_bytes_reply},
     {"statuses", test_statuses},
     {"oro", test_oro},
+    {"oro long", test_oro_long},
     {"oro forbidden", test_oro_forbidden},
     {"no oro", test_no_oro},
     {"information-request", test_information_request},
