@@ -27,8 +27,8 @@ static void state_set(struct fo_step *s, uint8_t next, enum fo_cause cause)
     bool recovering = next == FO_RECOVER || next == FO_RECOVER_WAIT;
     sec_t wait_end;
 
-    if (next != FO_RECOVER_DONE && fo_fsm_timer(fsm, FO_TIMER_RECOVER_WAIT, &wait_end) &&
-        sec_after(wait_end, s->now)) {
+    if (!recovering && next != FO_RECOVER_DONE &&
+        fo_fsm_timer(fsm, FO_TIMER_RECOVER_WAIT, &wait_end) && sec_after(wait_end, s->now)) {
         r->hold_until_s = wait_end; /* what the wait protects: leases of ours that nobody knows */
     }
     if ((next == FO_COMMUNICATIONS_INTERRUPTED && r->state == FO_NORMAL) ||
@@ -112,20 +112,22 @@ static void drop(struct fo_step *s)
 }
 
 /* RFC 8156 8.3.2 step 5: what a partner in PARTNER-DOWN means for the state we come back in. A
- * server that was being reintegrated already goes on with that: the partner's entry lies before its
- * last heartbeat then, but it served nobody meanwhile. */
+ * server that was being reintegrated has not granted anything that could conflict, but may have
+ * been updated before the partner went its own way: it asks again, whatever the times say. */
 static void startup_judge(struct fo_step *s, const struct fo_state *partner)
 {
     struct fo_fsm *fsm = s->fsm;
     uint8_t state = fsm->record.state;
     bool later = fsm->last_operating_s && sec_after(partner->start_s, fsm->last_operating_s);
 
-    if (partner->state != FO_PARTNER_DOWN || state == FO_RECOVER || state == FO_RECOVER_WAIT) {
+    if (partner->state != FO_PARTNER_DOWN || state == FO_RECOVER) {
         return;
     }
-    if (later) {
+    if (state == FO_RECOVER_WAIT) { /* its time of failure stays: it served nobody since */
+        state_set(s, FO_RECOVER, FO_CAUSE_STARTUP_PARTNER_DOWN_LATER);
+    } else if (later || state == FO_RECOVER_DONE) {
         recover_enter(s, FO_CAUSE_STARTUP_PARTNER_DOWN_LATER);
-    } else if (state != FO_RECOVER_DONE) {
+    } else {
         state_set(s, FO_POTENTIAL_CONFLICT, FO_CAUSE_STARTUP_PARTNER_DOWN_EARLIER);
     }
 }

@@ -46,6 +46,14 @@ bool fo_fsm_pool_open_target(const struct fo_fsm *fsm, sec_t now)
     return is_alone(fsm) && !is_handed_over(fsm) && !sec_after(partner_pool_from(fsm), now);
 }
 
+/* Own pool "if that can be determined" (RFC 8156 8.11.1): not while the partner was last heard in
+ * PARTNER-DOWN, where it may use it. */
+static bool is_pool_known(const struct fo_fsm *fsm)
+{
+    return fsm->record.state != FO_RESOLUTION_INTERRUPTED ||
+           fsm->record.partner_state != FO_PARTNER_DOWN;
+}
+
 static int8_t own_parity(const struct fo_fsm *fsm)
 {
     return fsm->config.role == FO_PRIMARY ? 1 : 0; /* RFC 8156 4.2.1.1 */
@@ -62,7 +70,7 @@ struct grant fo_fsm_grant_target(const struct fo_fsm *fsm, sec_t now)
         .partner = true,
     };
 
-    grant.allocate = row->allocate && !held && grant.service != GRANT_SILENT;
+    grant.allocate = row->allocate && !held && is_pool_known(fsm) && grant.service != GRANT_SILENT;
     if (fsm->config.partner_addresses && fsm->own_exhausted && fo_fsm_pool_open_target(fsm, now)) {
         grant.address_parity = -1;
     }
