@@ -59,6 +59,19 @@ def release_twice(env):
     _nobinding(_closing(client, RELEASE, ia_with(key)), (dhcp6.IA_NA, 1))
 
 
+@check("release-returning-client-hint", "RFC 9915 18.3.7",
+       "The same for an address and a prefix that the client had asked for itself.")
+def release_returning_hint(env):
+    client = Client(env)
+    # What the server would choose for this client by itself is something else, as good as surely.
+    key, prefix = str(config.MAIN.subnet[0x5eed]), "2001:db8:17a5:5a00::/56"
+    answer = client.obtain(ia_with(key), ia_with(prefix))
+    keys = answer.live_keys()
+    _closing(client, RELEASE, ia_with(keys[0]), ia_with(keys[1]))
+    offer = client.solicit(dhcp6.ia_na(1), dhcp6.ia_pd(1))
+    expect(offer.live_keys() == keys, f"held {keys}, then offered {offer}")
+
+
 @check("release-frees-address", "RFC 9915 18.3.7",
        "A released address is available to other clients.")
 def release_frees(env):
@@ -109,7 +122,7 @@ def release_foreign_in_own(env):
     key, own = owner.lease(), other.lease()
     _closing(other, RELEASE, ia_with(key))
     expect(owner.holds(key), "the owner lost its lease")
-    expect(other.holds(own), "the other client lost its own lease")
+    expect(other.holds(own), "the client lost its own lease, which it had not named")
 
 
 @check("release-of-foreign-prefix", "RFC 9915 18.3.7",

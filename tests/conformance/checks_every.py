@@ -2,7 +2,7 @@
 checks here report what was seen. They run last and need at least one exchange."""
 
 import dhcp6
-from suite import Client, Relay, check, expect
+from suite import Client, Direct, Relay, check, expect
 
 EVERY = [
     ("transaction-id", "RFC 9915 18.3", "The transaction-id of an answer is that of the message."),
@@ -85,7 +85,8 @@ def _every(name, clause, rule):
     @check(f"every-answer-{name}", clause, rule, phase="final")
     def run(env):
         if env.answers == 0:
-            Client(env, Relay()).obtain(dhcp6.ia_na(1), dhcp6.ia_pd(1))
+            for path in (Relay(), Direct()):
+                Client(env, path).obtain(dhcp6.ia_na(1), dhcp6.ia_pd(1))
         found = env.violations.get(name, [])
         expect(not found, "; ".join(found[:3]) + (f" ({len(found)} kinds)" if len(found) > 3 else ""))
 

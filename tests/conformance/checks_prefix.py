@@ -55,6 +55,16 @@ def before_history(env):
     expect(have == 60, f"held {key}, asked for ::/60, offered a /{have}")
 
 
+@check("prefix-hint-before-binding", "RFC 8168 3.2",
+       "A length hint in a Solicit outweighs the prefix the client still holds, which stays bound.")
+def before_binding(env):
+    client = Client(env, Relay(config.HINTS))
+    key = client.delegate(1, dhcp6.iaprefix("::/56"))
+    have = _length(env, "::/60", client=client)
+    expect(have == 60, f"holds {key}, asked for ::/60, offered a /{have}")
+    expect(client.holds(key), "the prefix it held is gone")
+
+
 @check("prefix-hint-specific", "RFC 8168 3.2",
        "A hint of a prefix that is free gets that prefix.")
 def specific(env):

@@ -3,7 +3,7 @@
 import config
 import dhcp6
 from dhcp6 import ADVERTISE, REBIND, REPLY, REQUEST, SOLICIT
-from suite import Client, Direct, Relay, check, expect, ia_with
+from suite import Client, Direct, Relay, check, echo_ias, expect, ia_with
 
 
 @check("solicit-gets-advertise", "RFC 9915 18.3.1",
@@ -139,11 +139,14 @@ def no_preference(env):
 
 
 @check("preference-of-link", "RFC 9915 21.8",
-       "A configured preference is sent in the Advertise, one octet.")
+       "A configured preference is sent in the Advertise, one octet, and not in the Reply.")
 def preference(env):
-    data = Client(env, Relay(config.PREFERENCE)).solicit(dhcp6.ia_na(1)).options.one(
-        dhcp6.PREFERENCE)
+    client = Client(env, Relay(config.PREFERENCE))
+    offer = client.solicit(dhcp6.ia_na(1))
+    data = offer.options.one(dhcp6.PREFERENCE)
     expect(data == b"\xc8", f"preference {data}")
+    answer = client.ask(REQUEST, *echo_ias(offer))
+    expect(not answer.options.has(dhcp6.PREFERENCE), f"{answer}")
 
 
 @check("solicit-address-hint", "RFC 9915 18.3.9",

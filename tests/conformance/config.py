@@ -26,7 +26,8 @@ PORT_ADDRESSES = ["2001:db8:0:1::1", "2001:db8:0:2::1"]
 RELAY_NETWORK = [ipaddress.IPv6Network("2001:db8:0:1:1::/96"),
                  ipaddress.IPv6Network("2001:db8:0:2:1::/96")]
 
-PREFERRED_S, VALID_S, RENEW_S, REBIND_S = 3000, 3600, 1500, 2400
+# T1 and T2 are not what RFC 9915 would make of the preferred lifetime: so it shows that they count.
+PREFERRED_S, VALID_S, RENEW_S, REBIND_S = 3000, 3600, 1200, 2100
 
 
 class Link:
@@ -198,7 +199,7 @@ RESERVATIONS = {
     "subscriber-id": ({"subscriber_id": RESERVED_SUBSCRIBER.hex(":")}, "2001:db8:40::d5",
                       "2001:db8:4f00:500::/56"),
 }
-CLASS_LIFETIMES = {"preferred_s": 600, "valid_s": 900, "renew_s": 300, "rebind_s": 480}
+CLASS_LIFETIMES = {"preferred_s": 600, "valid_s": 900, "renew_s": 200, "rebind_s": 400}
 VENDOR_CLASS_DATA = b"modem-x"
 USER_CLASS_DATA = b"business"
 VENDOR_POOL = "2001:db8:41::a:0/112"

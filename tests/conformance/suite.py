@@ -259,8 +259,9 @@ class Client:
         return self.ask(dhcp6.RENEW, *options, **build)
 
     def holds(self, key, iaid=1):
-        """True when a RENEW of this lease extends it."""
-        answer = self.renew(ia_with(key, iaid))
+        """True when a REBIND extends this lease. A RENEW would prove less: where the lease is gone,
+        it may make it anew."""
+        answer = self.ask(dhcp6.REBIND, ia_with(key, iaid))
         ia = answer.pd(iaid) if "/" in key else answer.na(iaid)
         return bool(ia) and key in ia.keys()
 
