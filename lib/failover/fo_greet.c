@@ -38,7 +38,10 @@ static void greet_send_status(struct fo_greet *greet, enum fo_message_type type,
 void fo_greet_refuse(struct fo_greet *greet, enum fo_status_code code, const char *text,
                      struct fo_time now)
 {
-    T6_ASSERT(greet->state == FO_GREET_ASKED && code != FO_STATUS_SUCCESS);
+    T6_ASSERT(code != FO_STATUS_SUCCESS);
+    if (greet->state != FO_GREET_ASKED) {
+        return;
+    }
     greet_send_status(greet, FO_CONNECTREPLY, greet->connect.xid, code, text);
     greet_close(greet, FO_DOWN_UNACCEPTABLE, (uint16_t)code, text, now);
 }

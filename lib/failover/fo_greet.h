@@ -52,8 +52,9 @@ void fo_greet_init(struct fo_greet *greet, bool secure, struct fo_time now);
 void fo_greet_input(struct fo_greet *greet, struct span bytes, struct fo_time now);
 void fo_greet_secured(struct fo_greet *greet, struct fo_time now);
 
-/* Answers CONNECT with a status and closes: no such endpoint (ConfigurationConflict, facts F.27),
- * or what fo_link_accept found. Only in FO_GREET_ASKED. */
+/* Answers CONNECT with a status and closes: ConfigurationConflict when connect.connect names no
+ * relationship with that address, or none where there are several (facts F.27). Only in
+ * FO_GREET_ASKED, else no effect. */
 void fo_greet_refuse(struct fo_greet *greet, enum fo_status_code code, const char *text,
                      struct fo_time now);
 

@@ -178,7 +178,9 @@ enum fo_status_code fo_link_accept(struct fo_link *link, struct fo_greet *greet,
     const char *text = NULL;
     struct span rest;
 
-    T6_ASSERT(greet->state == FO_GREET_ASKED);
+    if (greet->state != FO_GREET_ASKED) {
+        return FO_STATUS_UNSPEC_FAIL; /* it has closed in between */
+    }
     if (link->state == FO_LINK_STOPPED || link->stopping) {
         code = FO_STATUS_SHUTTING_DOWN;
         text = "relationship is stopped";

@@ -156,6 +156,21 @@ static void test_end_without_partner_lifetime(void)
     CHECK_EQ(lease.lease.times.partner_lifetime_s, rest.times.expires_s);
 }
 
+/* A status without an end carries none of the times that go with one (RFC 8156 7.4). */
+static void test_no_end(void)
+{
+    struct lease released = delegated;
+    struct fo_binding binding;
+    struct fo_lease lease;
+
+    released.status = BINDING_RELEASED;
+    released.times.expires_s = 0;
+    released.times.expiration_s = NOW + 5;
+    frame_parse(frame_buf, fo_encode_bndupd(&released, 1, NOW, frame_buf, BUF_SIZE), &binding);
+    CHECK(fo_binding_next(&binding, &lease));
+    CHECK_EQ(lease.has, FO_HAS_BINDING_STATUS | FO_HAS_START | FO_HAS_CLT);
+}
+
 static void test_several_leases(void)
 {
     struct lease leases[4] = {delegated, delegated, delegated, delegated};
@@ -532,6 +547,7 @@ static const struct check_test tests[] = {
     {"reference vectors", test_vectors},
     {"there and back", test_there_and_back},
     {"an end without partner lifetime", test_end_without_partner_lifetime},
+    {"no end", test_no_end},
     {"several leases", test_several_leases},
     {"no form on the wire", test_no_form},
     {"info", test_info},
