@@ -1,0 +1,229 @@
+/* Transcripts of one endpoint state machine. Commands: start ROLE [record=STATE] [stopped=AGO]
+ * [auto=SECONDS], connected, state NAME [S] [C] [since=AGO], disconnected, upddone, served,
+ * drained, stall, partner-down [force], handover, shutdown, settled, explain. Says actions, and
+ * state and grant whenever they change. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "failover/fo_fsm.h"
+#include "runner.h"
+
+enum {
+    MCLT = 3600,
+};
+
+struct subject {
+    struct fo_fsm fsm;
+    bool started;
+    char said[160];
+};
+
+static const char *const act_names[FO_ACT_COUNT] = {
+    [FO_ACT_SETTLE] = "settle",
+    [FO_ACT_PUBLISH] = "publish",
+    [FO_ACT_PERSIST] = "persist",
+    [FO_ACT_SEND_STATE] = "> STATE",
+    [FO_ACT_SEND_UPDREQ] = "> UPDREQ",
+    [FO_ACT_SEND_UPDREQALL] = "> UPDREQALL",
+    [FO_ACT_SEND_UPDDONE] = "> UPDDONE",
+    [FO_ACT_SEND_PENDING] = "send pending",
+    [FO_ACT_SEND_POOLREQ] = "> POOLREQ",
+    [FO_ACT_DROP] = "drop",
+    [FO_ACT_DRAIN] = "drain",
+    [FO_ACT_DISCONNECT] = "> DISCONNECT",
+    [FO_ACT_STOPPED] = "stopped",
+    [FO_ACT_HANDOVER_FAILED] = "hand-over failed",
+    [FO_ACT_ALARM] = "alarm",
+};
+
+static void say_change(struct scenario *scenario)
+{
+    static const char *const services[] = {"silent", "renew-known", "own-server-id", "all"};
+    struct subject *subject = scenario->subject;
+    struct grant grant = fo_fsm_grant(&subject->fsm, scenario->s);
+    char line[sizeof(subject->said)];
+
+    (void)snprintf(line, sizeof(line), "%s: %s%s mclt=%u%s",
+                   fo_state_name(fo_fsm_state(&subject->fsm)), services[grant.service],
+                   grant.allocate ? " allocate" : "", grant.mclt_s,
+                   fo_fsm_partner_pool_open(&subject->fsm, scenario->s) ? " partner-pool" : "");
+    if (strcmp(line, subject->said) != 0) {
+        strcpy(subject->said, line);
+        scenario_say(scenario, "%s", line);
+    }
+}
+
+static void step(struct scenario *scenario, struct fo_fsm_event event)
+{
+    struct subject *subject = scenario->subject;
+    struct fo_fsm_actions actions;
+    int r = fo_fsm_step(&subject->fsm, &event, scenario->s, &actions);
+
+    if (r) {
+        scenario_say(scenario, "refused: %s", r == -EALREADY ? "it is so already" : "not now");
+        return;
+    }
+    for (unsigned i = 0; i < actions.count; i++) {
+        struct fo_state state = fo_fsm_state_message(&subject->fsm);
+        enum fo_act act = actions.list[i].act;
+
+        if (act == FO_ACT_SEND_STATE) {
+            scenario_say(scenario, "> STATE %s%s%s%s", fo_state_name(state.state),
+                         state.flags & FO_FLAG_STARTUP ? " S" : "",
+                         state.flags & FO_FLAG_COMMUNICATED ? " C" : "",
+                         state.flags & FO_FLAG_ACK_STARTUP ? " A" : "");
+        } else {
+            scenario_say(scenario, "%s%s", act_names[act], actions.list[i].narrow ? " narrow" : "");
+        }
+    }
+    say_change(scenario);
+}
+
+static unsigned state_of(const char *name)
+{
+    for (unsigned state = 1; name && state < FO_SERVER_STATE_COUNT; state++) {
+        if (strcmp(fo_state_name(state), name) == 0) {
+            return state;
+        }
+    }
+    return 0;
+}
+
+static bool has_word(unsigned count, char *const *words, const char *word)
+{
+    for (unsigned i = 1; i < count; i++) {
+        if (strcmp(words[i], word) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool command_start(struct scenario *scenario, unsigned count, char *const *words)
+{
+    struct subject *subject = scenario->subject;
+    enum fo_role role = has_word(count, words, "secondary") ? FO_SECONDARY : FO_PRIMARY;
+    struct fo_fsm_config config = {.role = role,
+                                   .mclt_s = MCLT,
+                                   .auto_partner_down_s =
+                                       (uint32_t)scenario_number(count, words, "auto", 0)};
+    unsigned state = state_of(scenario_value(count, words, "record"));
+    sec_t stopped_s = scenario->s - (sec_t)scenario_number(count, words, "stopped", 0);
+    struct fo_record record = {.role = (uint8_t)role,
+                               .state = (uint8_t)state,
+                               .communicated = true,
+                               .start_s = stopped_s - 1000,
+                               .heard_s = stopped_s,
+                               .down_since_s = stopped_s - 1000,
+                               .mclt_s = MCLT};
+
+    subject->said[0] = '\0';
+    subject->started = fo_fsm_init(&subject->fsm, &config, state ? &record : NULL,
+                                   state ? stopped_s : 0, scenario->s) == 0;
+    say_change(scenario);
+    return subject->started;
+}
+
+static void command_explain(struct scenario *scenario)
+{
+    struct subject *subject = scenario->subject;
+    struct fo_explain explain;
+
+    fo_fsm_explain(&subject->fsm, scenario->s, &explain);
+    scenario_say(scenario, "because %s", explain.cause);
+    scenario_say(scenario, "waits for %s", explain.waits_for);
+    if (explain.timer) {
+        scenario_say(scenario, "in %u s: %s", explain.timer_at_s - scenario->s, explain.timer);
+    }
+}
+
+static bool command(struct scenario *scenario, unsigned count, char *const *words)
+{
+    static const struct {
+        const char *word;
+        enum fo_fsm_event_type type;
+    } events[] = {
+        {"connected", FO_FSM_CONNECTED},
+        {"disconnected", FO_FSM_DISCONNECTED},
+        {"upddone", FO_FSM_UPDDONE},
+        {"served", FO_FSM_UPDREQ_SERVED},
+        {"drained", FO_FSM_DRAINED},
+        {"stall", FO_FSM_ACK_STALL},
+        {"partner-down", FO_FSM_PARTNER_DOWN},
+        {"handover", FO_FSM_HANDOVER},
+        {"shutdown", FO_FSM_SHUTDOWN},
+        {"settled", FO_FSM_SETTLED},
+        {"heard", FO_FSM_HEARD},
+        {"bndupd", FO_FSM_BNDUPD},
+    };
+    struct subject *subject = scenario->subject;
+    struct fo_fsm_event event = {.revision = subject->fsm.revision,
+                                 .force = has_word(count, words, "force")};
+
+    if (strcmp(words[0], "start") == 0) {
+        return command_start(scenario, count, words);
+    }
+    if (!subject->started) {
+        return false;
+    }
+    if (strcmp(words[0], "explain") == 0) {
+        command_explain(scenario);
+        return true;
+    }
+    if (strcmp(words[0], "state") == 0 && count > 1) {
+        event.type = FO_FSM_STATE;
+        event.state = (struct fo_state){
+            .state = (uint8_t)state_of(words[1]),
+            .flags = (uint8_t)((has_word(count, words, "S") ? FO_FLAG_STARTUP : 0) |
+                               (has_word(count, words, "C") ? FO_FLAG_COMMUNICATED : 0)),
+            .start_s = scenario->s - (sec_t)scenario_number(count, words, "since", 0)};
+        step(scenario, event);
+        return event.state.state != 0;
+    }
+    for (unsigned i = 0; i < sizeof(events) / sizeof(events[0]); i++) {
+        if (strcmp(words[0], events[i].word) == 0) {
+            event.type = events[i].type;
+            step(scenario, event);
+            return true;
+        }
+    }
+    return false;
+}
+
+static void begin(struct scenario *scenario)
+{
+    scenario->subject = calloc(1, sizeof(struct subject));
+    if (!scenario->subject) {
+        abort();
+    }
+}
+
+static void end(struct scenario *scenario)
+{
+    free(scenario->subject);
+}
+
+static msec_t deadline(const struct scenario *scenario)
+{
+    const struct subject *subject = scenario->subject;
+    sec_t at_s;
+
+    if (!subject->started || !fo_fsm_deadline(&subject->fsm, &at_s)) {
+        return UINT64_MAX;
+    }
+    return scenario->ms + (msec_t)sec_until(at_s, scenario->s) * 1000;
+}
+
+static void run(struct scenario *scenario)
+{
+    if (deadline(scenario) <= scenario->ms) {
+        step(scenario, (struct fo_fsm_event){.type = FO_FSM_TICK});
+    }
+}
+
+int main(int argc, char **argv)
+{
+    static const struct scenario_driver driver = {begin, end, command, run, deadline};
+
+    return scenario_main(argc, argv, &driver);
+}
