@@ -80,12 +80,17 @@ static int identity_write(const char *state_dir, const char *path, const struct 
 {
     char temporary[512];
     FILE *file;
-    int dir, r;
+    int fd, dir, r;
 
     (void)snprintf(temporary, sizeof(temporary), "%s/identity.new", state_dir);
-    file = fopen(temporary, "w");
+    fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    file = fd < 0 ? NULL : fdopen(fd, "w");
     if (!file) {
-        return -errno;
+        r = -errno;
+        if (fd >= 0) {
+            close(fd);
+        }
+        return r;
     }
     hex_write(file, "duid", identity->duid, identity->duid_size);
     hex_write(file, "secret", identity->secret, sizeof(identity->secret));

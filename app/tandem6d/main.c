@@ -285,22 +285,74 @@ static void on_stop(evutil_socket_t fd, short what, void *arg)
     event_base_loopbreak(app->base);
 }
 
-/* What a running server cannot change. */
-static bool config_needs_restart(const struct config *a, const struct config *b)
+static bool text_equal(const char *a, const char *b)
 {
-    bool same = strcmp(a->state_dir, b->state_dir) == 0 && a->leases_max == b->leases_max &&
-                a->workers == b->workers && a->port_count == b->port_count &&
-                a->segment_size == b->segment_size;
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
 
-    for (unsigned i = 0; same && i < a->port_count; i++) {
-        const char *left = a->ports[i].device, *right = b->ports[i].device;
+static bool port_equal(const struct config_port *a, const struct config_port *b)
+{
+    return text_equal(a->name, b->name) && text_equal(a->device, b->device) && a->mtu == b->mtu &&
+           a->address_count == b->address_count &&
+           memcmp(a->addresses, b->addresses, sizeof(a->addresses)) == 0 &&
+           a->has_mac == b->has_mac && memcmp(a->mac, b->mac, sizeof(a->mac)) == 0;
+}
 
-        same = (left == right || (left && right && strcmp(left, right) == 0)) &&
-               a->ports[i].address_count == b->ports[i].address_count &&
-               memcmp(a->ports[i].addresses, b->ports[i].addresses,
-                      sizeof(a->ports[i].addresses)) == 0;
+/* What a running server cannot change; NULL when b differs from a in nothing of it. */
+static const char *config_needs_restart(const struct config *a, const struct config *b)
+{
+    const struct {
+        const char *what;
+        bool same;
+    } rows[] = {
+        {"server.state_dir", text_equal(a->state_dir, b->state_dir)},
+        {"server.duid", span_equal(a->server_duid, b->server_duid)},
+        {"server.allocation_secret", span_equal(a->allocation_secret, b->allocation_secret)},
+        {"store", a->leases_max == b->leases_max && a->long_leases_max == b->long_leases_max},
+        {"journal",
+         a->segment_size == b->segment_size && a->checkpoint_log_max == b->checkpoint_log_max},
+        {"dataplane",
+         a->workers == b->workers && a->poll == b->poll && a->port_count == b->port_count},
+        {"management", text_equal(a->management_socket, b->management_socket) &&
+                           text_equal(a->management_listen, b->management_listen)},
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        if (!rows[i].same) {
+            return rows[i].what;
+        }
     }
-    return !same;
+    for (unsigned i = 0; i < a->port_count; i++) {
+        if (!port_equal(&a->ports[i], &b->ports[i])) {
+            return "dataplane.ports";
+        }
+    }
+    return NULL;
+}
+
+static void log_level_apply(const struct config *config)
+{
+    enum log_level level;
+
+    if (config->log_level && log_level_parse(config->log_level, &level)) {
+        log_level_set(level);
+    }
+}
+
+/* Doubtful values, and what the file asks for that this release does not do. */
+static void config_warn(const struct config *config)
+{
+    for (unsigned i = 0; i < config->warning_count; i++) {
+        log_warn("%s:%u: %s: %s", config->warnings[i].file, config->warnings[i].line,
+                 config->warnings[i].pointer, config->warnings[i].text);
+    }
+    if (config->management_listen) {
+        log_warn("/management/listen: this release serves management on its socket only");
+    }
+    if (config->failover_count) {
+        log_warn("/failover: this release does not run failover; links of a relationship are not "
+                 "served");
+    }
 }
 
 static void on_reload(evutil_socket_t fd, short what, void *arg)
@@ -308,6 +360,7 @@ static void on_reload(evutil_socket_t fd, short what, void *arg)
     struct app *app = arg;
     struct config *config, *old_config = app->config;
     struct policy *old;
+    const char *restart;
     int r;
 
     (void)fd;
@@ -317,11 +370,10 @@ static void on_reload(evutil_socket_t fd, short what, void *arg)
                   app->config_path);
         return;
     }
-    if (config_needs_restart(old_config, config)) {
-        log_error("%s changes state_dir, leases_max, segment size, workers or ports: that needs a "
-                  "restart; "
-                  "going on with the old configuration",
-                  app->config_path);
+    restart = config_needs_restart(old_config, config);
+    if (restart) {
+        log_error("%s changes %s: that needs a restart; going on with the old configuration",
+                  app->config_path, restart);
         config_free(config);
         return;
     }
@@ -334,6 +386,8 @@ static void on_reload(evutil_socket_t fd, short what, void *arg)
         return;
     }
     app->config = config;
+    log_level_apply(config);
+    config_warn(config);
     urcu_qsbr_synchronize_rcu();
     policy_free(old);
     config_free(old_config);
@@ -472,7 +526,6 @@ static int log_dump(struct app *app)
 
 static int run(struct app *app, enum mode mode)
 {
-    enum log_level level;
     int r = config_load(app->config_path, &app->config);
 
     if (r || mode == MODE_CHECK) {
@@ -481,13 +534,8 @@ static int run(struct app *app, enum mode mode)
         }
         return r;
     }
-    for (unsigned i = 0; i < app->config->warning_count; i++) {
-        log_warn("%s:%u: %s: %s", app->config->warnings[i].file, app->config->warnings[i].line,
-                 app->config->warnings[i].pointer, app->config->warnings[i].text);
-    }
-    if (app->config->log_level && log_level_parse(app->config->log_level, &level)) {
-        log_level_set(level);
-    }
+    log_level_apply(app->config);
+    config_warn(app->config);
     clock_start(&app->clock);
     urcu_qsbr_register_thread();
     switch (mode) {

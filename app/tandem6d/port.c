@@ -1,6 +1,7 @@
 #include "port.h"
 
 #include <dirent.h>
+#include <inttypes.h>
 #include <net/if.h>
 #include <sched.h>
 #include <stdio.h>
@@ -17,12 +18,14 @@
 #include <rte_mbuf.h>
 
 #include "base/log.h"
+#include "base/siphash.h"
 
 enum {
     ARGS_MAX = 64,
     ARG_SIZE = 256,
     DESCRIPTORS = 512,
-    MBUF_DATA_SIZE = 4096, /* a received frame and, behind it, room for the answer */
+    MBUF_DATA_SIZE = 4096,     /* a received frame and, behind it, room for the answer */
+    MBUF_DATA_SIZE_XDP = 2048, /* net_af_xdp wants a buffer to fit into a page */
     MBUFS_PER_WORKER = SERVER_PARK_CAPACITY + 2047,
     NO_HUGE_MIB = 256,
 };
@@ -162,7 +165,9 @@ static int eal_start(const struct config *config)
     }
     arg_add(args, "tandem6d");
     args_add_lcores(args, config->workers);
-    arg_add(args, "--file-prefix=tandem6-%d", (int)getpid());
+    /* One runtime folder for each state_dir: what a crash leaves there the next run uses again. */
+    arg_add(args, "--file-prefix=tandem6-%016" PRIx64,
+            siphash((struct siphash_key){0, 0}, config->state_dir, strlen(config->state_dir)));
     arg_add(args, "--log-level=lib.eal:warning");
     if (huge) {
         arg_add(args, "--in-memory");
@@ -232,7 +237,8 @@ static void port_addresses(struct port *port, const struct config_port *config, 
     frame->mtu = config->mtu ? config->mtu : FRAME_MTU_DEFAULT;
 }
 
-static int port_queues(struct ports *ports, struct port *port, const struct rte_eth_dev_info *info)
+static int port_queues(struct ports *ports, struct port *port, const struct config_port *config,
+                       const struct rte_eth_dev_info *info)
 {
     unsigned workers = ports->server->worker_count;
     uint16_t rx_count = DESCRIPTORS, tx_count = DESCRIPTORS;
@@ -255,6 +261,10 @@ static int port_queues(struct ports *ports, struct port *port, const struct rte_
         port->port->frame.checksum_offload = conf.txmode.offloads != 0;
     }
     r = rte_eth_dev_configure(port->id, (uint16_t)workers, (uint16_t)workers, &conf);
+    if (r == 0 && config->mtu && rte_eth_dev_set_mtu(port->id, config->mtu) != 0) {
+        log_warn("port %s: the driver does not take an MTU of %u; it only bounds answers",
+                 config->name, config->mtu);
+    }
     r = r ? r : rte_eth_dev_adjust_nb_rx_tx_desc(port->id, &rx_count, &tx_count);
     for (uint16_t q = 0; r == 0 && q < workers; q++) {
         r = rte_eth_rx_queue_setup(port->id, q, rx_count, (unsigned)SOCKET_ID_ANY, NULL,
@@ -271,7 +281,7 @@ static int port_start(struct ports *ports, const struct config_port *config, uns
     int r = rte_eth_dev_info_get(port->id, &info);
 
     if (r == 0) {
-        r = port_queues(ports, port, &info);
+        r = port_queues(ports, port, config, &info);
     }
     if (r == 0) {
         r = rte_eth_dev_start(port->id);
@@ -417,6 +427,16 @@ static int ports_find(struct ports *ports, const struct config *config)
     return 0;
 }
 
+static uint16_t mbuf_data_size(const struct config *config)
+{
+    for (unsigned i = 0; i < config->port_count; i++) {
+        if (config->ports[i].device && strncmp(config->ports[i].device, "net_af_xdp", 10) == 0) {
+            return MBUF_DATA_SIZE_XDP;
+        }
+    }
+    return MBUF_DATA_SIZE;
+}
+
 int ports_start(const struct config *config, struct server *server, struct ports **ret_ports)
 {
     struct ports *ports = calloc(1, sizeof(*ports));
@@ -430,7 +450,7 @@ int ports_start(const struct config *config, struct server *server, struct ports
     ports->ioctl_fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     ports->pool = rte_pktmbuf_pool_create(
         "frames", MBUFS_PER_WORKER * config->workers + 2 * DESCRIPTORS * config->port_count, 256, 0,
-        RTE_PKTMBUF_HEADROOM + MBUF_DATA_SIZE, SOCKET_ID_ANY);
+        RTE_PKTMBUF_HEADROOM + mbuf_data_size(config), SOCKET_ID_ANY);
     if (!ports->pool) {
         log_error("no memory for packet buffers: %s", rte_strerror(rte_errno));
         r = -ENOMEM;
@@ -454,19 +474,42 @@ int ports_start(const struct config *config, struct server *server, struct ports
     return 0;
 }
 
+/* EAL leaves its sockets and their folder behind, one for each process there ever was. */
+static void runtime_dir_remove(const char *path)
+{
+    DIR *dir = opendir(path);
+    struct dirent *entry;
+
+    while (dir && (entry = readdir(dir)) != NULL) {
+        if (entry->d_name[0] != '.') {
+            (void)unlinkat(dirfd(dir), entry->d_name, 0);
+        }
+    }
+    if (dir) {
+        closedir(dir);
+        (void)rmdir(path);
+    }
+}
+
 void ports_stop(struct ports *ports)
 {
+    char runtime_dir[ARG_SIZE];
+
     if (!ports) {
         return;
     }
     for (unsigned i = 0; i < ports->count; i++) {
+        (void)rte_eth_promiscuous_disable(ports->ports[i].id);
+        (void)rte_eth_allmulticast_disable(ports->ports[i].id);
         (void)rte_eth_dev_stop(ports->ports[i].id);
         (void)rte_eth_dev_close(ports->ports[i].id);
     }
     if (ports->ioctl_fd >= 0) {
         close(ports->ioctl_fd);
     }
+    (void)snprintf(runtime_dir, sizeof(runtime_dir), "%s", rte_eal_get_runtime_dir());
     (void)rte_eal_cleanup();
+    runtime_dir_remove(runtime_dir);
     free(ports);
 }
 

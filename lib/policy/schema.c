@@ -5,7 +5,7 @@
 
 #include "policy/internal.h"
 
-static const char *const log_levels[] = {"error", "warning", "info", "debug", NULL};
+static const char *const log_levels[] = {"error", "warn", "notice", "info", "debug", NULL};
 static const char *const poll_modes[] = {"adaptive", "busy", NULL};
 static const char *const pool_types[] = {"address", "prefix", NULL};
 static const char *const roles[] = {"primary", "secondary", NULL};

@@ -69,7 +69,7 @@ static const struct wrong {
     {"\"name\": \"a\", ", "", 2, "/server/name", "is missing; must be a string of 1 to 63 characters"},
     {"\"name\": \"a\", ", "\"name\": \"\", ", 2, "/server/name", "not \"\""},
     {", \"state_dir\": \"/s\"", "", 2, "/server/state_dir", "is missing"},
-    {"\"name\": \"a\", ", "\"name\": \"a\", \"log_level\": \"loud\", ", 2, "/server/log_level", "must be one of \"error\", \"warning\", \"info\", \"debug\", not \"loud\""},
+    {"\"name\": \"a\", ", "\"name\": \"a\", \"log_level\": \"loud\", ", 2, "/server/log_level", "must be one of \"error\", \"warn\", \"notice\", \"info\", \"debug\", not \"loud\""},
     {"\"name\": \"a\", ", "\"name\": \"a\", \"duid\": \"0\", ", 2, "/server/duid", "octets in hex"},
     {"\"name\": \"a\", ", "\"name\": \"a\", \"duid\": \"0001\", ", 2, "/server/duid", "3 to 130 octets"},
     {"\"name\": \"a\", ", "\"name\": \"a\", \"allocation_secret\": \"000102\", ", 2, "/server/allocation_secret", "16 octets"},
