@@ -129,24 +129,6 @@ static int replay_meta(struct server *server, const struct record *record)
     return in.failed ? -EBADMSG : 0;
 }
 
-/* A record of times stands on the DUID and info told before it. Without them the lease was
- * forgotten or given to another client since: records of different committers come in no strict
- * order. */
-static int replay_times(struct server *server, const struct record *record)
-{
-    struct lease next = record->lease;
-    struct lease_found found;
-
-    if (!store_find(server->store, &next.resource, &found) || found.lease.version >= next.version ||
-        found.lease.iaid != next.iaid) {
-        server->replay_stale++;
-        return 0;
-    }
-    next.duid = found.lease.duid;
-    next.info = found.lease.info;
-    return store_load(server->store, &next);
-}
-
 int server_replay(void *ctx, const struct record *record)
 {
     struct server *server = ctx;
@@ -155,7 +137,7 @@ int server_replay(void *ctx, const struct record *record)
     case RECORD_LEASE_FULL:
         return store_load(server->store, &record->lease);
     case RECORD_LEASE_TIMES:
-        return replay_times(server, record);
+        return store_load_times(server->store, &record->lease);
     case RECORD_LEASE_FORGET:
         store_load_forget(server->store, &record->lease.resource, record->lease.version);
         return 0;

@@ -20,7 +20,8 @@ struct worker;
 struct claims;
 
 enum {
-    SERVER_RING_SIZE = 1 << 20,  /* octets of each change ring */
+    SERVER_RING_SIZE =
+        4 << 20, /* octets of each change ring: what a full park of new leases needs */
     SERVER_PARK_CAPACITY = 8192, /* replies waiting per worker */
 };
 
@@ -56,7 +57,6 @@ struct server {
     struct counters control_counters;   /* the control core's own */
     struct claims *claims;              /* apply.h; control core only */
     sec_t started_s;
-    uint64_t replay_stale;   /* records of times at boot that a newer one had overtaken */
     sec_t disk_horizon_s;    /* as replayed at boot; 0 = new log */
     sec_t disk_clean_stop_s; /* as replayed at boot; 0 = crashed */
 };

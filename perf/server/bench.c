@@ -3,6 +3,9 @@
  * journal thread and disk; only the wire is missing. The generator's own cycles are measured and
  * taken off.
  *
+ * fill leaves a state_dir with that many leases (with --checkpoint 1 in a checkpoint, else in the
+ * log); restart opens it and tells how long it took from the process's start to the first answer.
+ *
  * The last line is one JSON object; echo_ns_per_packet is the same frames, received and sent back
  * by the same port in the same run, without a server between. */
 #include <getopt.h>
@@ -28,7 +31,13 @@
 enum {
     WINDOW = 6144,
     OFFERS = 8192,
-    RUN_MAX = 64
+    FILL_PASSES = 3
+};
+
+enum job {
+    JOB_RUN,
+    JOB_FILL,
+    JOB_RESTART
 };
 
 enum phase {
@@ -40,7 +49,10 @@ enum phase {
 
 struct bench {
     enum load_kind kind;
+    enum job job;
     const char *name;
+    bool checkpoint;
+    double started_s, opened_s, first_answer_s; /* monotonic */
     uint64_t leases;
     unsigned ia_count;
     double seconds;
@@ -66,6 +78,14 @@ struct bench {
 static struct bench
     bench; /* DPDK's callbacks and lcore functions carry one pointer; this is all of it */
 
+static double now_s(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
 static uint64_t random_next(struct bench *b)
 {
     b->random = b->random * 6364136223846793005ULL + 1442695040888963407ULL;
@@ -88,6 +108,9 @@ static size_t frame_next(struct bench *b, uint8_t *buf)
         return load_write(&b->load, b->kind == LOAD_REQUEST ? LOAD_SOLICIT : b->kind,
                           random_client(b), xid, buf);
     case PHASE_FILL:
+        while (b->next_client < b->load.client_count && b->load.clients[b->next_client].replies) {
+            b->next_client++;
+        }
         if (b->next_client == b->load.client_count) {
             return 0;
         }
@@ -153,6 +176,9 @@ static uint16_t on_tx(uint16_t port, uint16_t queue, struct rte_mbuf **mbufs, ui
             continue;
         }
         b->answers++;
+        if (b->first_answer_s == 0) {
+            b->first_answer_s = now_s();
+        }
         if (type == DHCP6_ADVERTISE && b->kind == LOAD_REQUEST) {
             b->offers[b->offer_head++ % OFFERS] = (uint32_t)client;
         }
@@ -217,19 +243,25 @@ static int bench_main(void *arg)
     struct worker *worker = arg;
 
     urcu_qsbr_register_thread();
-    atomic_store(&b->phase, PHASE_ECHO);
-    run_echo(b);
-    if (b->kind == LOAD_RENEW || b->kind == LOAD_SOLICIT) {
+    if (b->job == JOB_RUN) {
+        atomic_store(&b->phase, PHASE_ECHO);
+        run_echo(b);
+    }
+    if (b->job == JOB_FILL ||
+        (b->job == JOB_RUN && (b->kind == LOAD_RENEW || b->kind == LOAD_SOLICIT))) {
         uint64_t start = rte_rdtsc();
 
         atomic_store(&b->phase, PHASE_FILL);
-        run_phase(b, worker, 3600);
+        for (unsigned pass = 0; pass < FILL_PASSES; pass++) {
+            b->next_client = 0; /* what was shed is asked again, as clients do */
+            run_phase(b, worker, 3600);
+        }
         fprintf(stderr, "filled %" PRIu64 " clients in %.1f s\n", b->next_client,
                 (double)(rte_rdtsc() - start) / (double)rte_get_tsc_hz());
     }
-    atomic_store(&b->phase, PHASE_RUN);
+    atomic_store(&b->phase, b->job == JOB_FILL ? PHASE_DONE : PHASE_RUN);
     b->records = records_written(b);
-    run_phase(b, worker, b->seconds);
+    run_phase(b, worker, b->job == JOB_RUN ? b->seconds : 0.1);
     b->records = records_written(b) - b->records;
     atomic_store(&b->phase, PHASE_DONE);
     worker->draining = true;
@@ -308,6 +340,7 @@ static int run(struct bench *b)
     int r = config_make(b);
 
     r = r ? r : server_make(b);
+    b->opened_s = now_s();
     r = r ? r : load_init(&b->load, b->leases / b->ia_count, b->ia_count);
     if (r) {
         fprintf(stderr, "cannot start: %s\n", strerror(-r));
@@ -322,7 +355,23 @@ static int run(struct bench *b)
     while (r == 0 && !atomic_load(&b->finished)) {
         usleep(20000);
     }
+    if (r == 0 && b->job == JOB_FILL && b->checkpoint) {
+        r = threads_checkpoint(b->server);
+    }
     return r;
+}
+
+static void report_restart(const struct bench *b)
+{
+    struct journal_stats journal;
+    struct store_stats stats;
+
+    journal_stats_get(b->server->journal, &journal);
+    store_stats_get(b->server->store, &stats);
+    printf("{\"bench\": \"%s\", \"leases\": %" PRIu64 ", \"replayed_records\": %" PRIu64
+           ", \"log_mib\": %.0f, \"open_s\": %.2f, \"first_answer_s\": %.2f}\n",
+           b->name, stats.slots_used, journal.replayed_records, (double)journal.log_bytes / 1048576,
+           b->opened_s - b->started_s, b->first_answer_s - b->started_s);
 }
 
 static void report(const struct bench *b)
@@ -350,31 +399,33 @@ static void report(const struct bench *b)
 static const struct {
     const char *name;
     enum load_kind kind;
-} kinds[] = {{"renew", LOAD_RENEW},
-             {"solicit", LOAD_SOLICIT},
-             {"request", LOAD_REQUEST},
-             {"rapid", LOAD_RAPID}};
+    enum job job;
+} kinds[] = {
+    {"renew", LOAD_RENEW, JOB_RUN},     {"solicit", LOAD_SOLICIT, JOB_RUN},
+    {"request", LOAD_REQUEST, JOB_RUN}, {"rapid", LOAD_RAPID, JOB_RUN},
+    {"fill", LOAD_RAPID, JOB_FILL},     {"restart", LOAD_RAPID, JOB_RESTART},
+};
 
 static int usage(void)
 {
-    fputs("usage: bench_server renew|solicit|request|rapid [--leases N] [--ia 1|2] [--seconds S] "
-          "[--state-dir DIR]\n",
-          stderr);
+    fputs(
+        "usage: bench_server renew|solicit|request|rapid|fill|restart --state-dir DIR [--leases N] "
+        "[--ia 1|2] [--seconds S] [--checkpoint 0|1]\n",
+        stderr);
     return 2;
 }
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = {{"leases", required_argument, NULL, 'l'},
-                                            {"ia", required_argument, NULL, 'i'},
-                                            {"seconds", required_argument, NULL, 's'},
-                                            {"state-dir", required_argument, NULL, 'd'},
-                                            {NULL, 0, NULL, 0}};
+    static const struct option options[] = {
+        {"leases", required_argument, NULL, 'l'},     {"ia", required_argument, NULL, 'i'},
+        {"seconds", required_argument, NULL, 's'},    {"state-dir", required_argument, NULL, 'd'},
+        {"checkpoint", required_argument, NULL, 'c'}, {NULL, 0, NULL, 0}};
     struct bench *b = &bench;
-    char state_dir[] = "/var/tmp/tandem6-bench-XXXXXX";
     int c, r;
 
-    *b = (struct bench){.leases = 1000000, .ia_count = 2, .seconds = 5, .random = 12345};
+    *b = (struct bench){
+        .leases = 1000000, .ia_count = 2, .seconds = 5, .random = 12345, .started_s = now_s()};
     while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
         switch (c) {
         case 'l':
@@ -389,6 +440,9 @@ int main(int argc, char **argv)
         case 'd':
             b->state_dir = optarg;
             break;
+        case 'c':
+            b->checkpoint = strcmp(optarg, "1") == 0;
+            break;
         default:
             return usage();
         }
@@ -397,19 +451,16 @@ int main(int argc, char **argv)
         if (strcmp(argv[optind], kinds[i].name) == 0) {
             b->name = kinds[i].name;
             b->kind = kinds[i].kind;
+            b->job = kinds[i].job;
         }
     }
-    if (!b->name || b->leases < 1000 || b->ia_count < 1 || b->ia_count > 2) {
+    if (!b->name || !b->state_dir || b->leases < 1000 || b->ia_count < 1 || b->ia_count > 2) {
         return usage();
-    }
-    if (!b->state_dir && !(b->state_dir = mkdtemp(state_dir))) {
-        perror(state_dir);
-        return 1;
     }
     urcu_qsbr_register_thread();
     r = run(b);
     if (r == 0) {
-        report(b);
+        b->job == JOB_RESTART ? report_restart(b) : report(b);
     }
     (void)fflush(stdout);
     _exit(r != 0); /* a benchmark's state is not worth an orderly shutdown */

@@ -221,6 +221,7 @@ void harness_replay(struct harness *from, struct harness *to, const char *config
         T6_ASSERT(server_replay(to->server, &record) == 0);
         at += 2u + size;
     }
+    T6_ASSERT(store_load_done(to->server->store) == 0);
     to->now = from->now;
     harness_serve(to);
 }
