@@ -28,6 +28,7 @@ FRAME = "lib/net/frame.c"
 NDP = "lib/net/ndp.c"
 WORKER = "lib/server/worker.c"
 COMMIT = "lib/server/commit.c"
+POOL = "lib/lease/pool.c"
 
 # ---- which messages are taken --------------------------------------------------------------------
 
@@ -79,6 +80,11 @@ mutation("information-request-needs-client-id", "RFC 9915 18.3.6", DECIDE,
 mutation("information-request-may-hold-ia", "RFC 9915 16.12", DECIDE,
          "drop = COUNTER_drop_ia_in_information_request;", "drop = COUNTER_COUNT;",
          "information-request-with-ia-na", "information-request-with-ia-pd")
+mutation("information-request-without-oro-dropped", "RFC 9915 18.3.6", DECIDE,
+         "if (drop == COUNTER_COUNT && message->type == DHCP6_INFORMATION_REQUEST && message->ia_count) {",
+         "if (drop == COUNTER_COUNT && message->type == DHCP6_INFORMATION_REQUEST &&"
+         " !message->oro_present) {",
+         "oro-absent")
 mutation("client-id-not-needed", "RFC 9915 16.2", DECIDE,
          "if (rules[message->type].client_id_required &&",
          "if (!rules[message->type].client_id_required &&",
@@ -116,6 +122,10 @@ mutation("unknown-link-address-means-port", "RFC 9915 13.1", WORKER,
          "            return link == POLICY_LINK_NONE ? policy_link_by_port(policy, work->packet.port)"
          " : link;",
          "relay-unknown-link", "confirm-unknown-link")
+mutation("link-of-relay-by-port", "RFC 9915 13.1", WORKER,
+         "        if (!ip6_is_zero(address)) {\n            return policy_link_by_address",
+         "        if (ip6_is_zero(address)) {\n            return policy_link_by_address",
+         "relay-link-address-in-subnet")
 mutation("link-layer-type-not-taken-off", "RFC 6939 4", MESSAGE,
          "(struct span){link_layer.data + 2, link_layer.size - 2};", "link_layer;",
          "reservation-by-link-layer")
@@ -168,6 +178,10 @@ mutation("one-iaid-is-like-another", "RFC 9915 12", CANDIDATE,
          "return lease->iaid == ia->iaid && lease->resource.type == ia->type &&",
          "return lease->resource.type == ia->type &&",
          "renew-wrong-iaid", "reservation-second-ia", "request-same-hint-in-two-ias")
+mutation("own-ia-type-not-told-apart", "RFC 9915 12", WORKER,
+         "message->ias[i].iaid, message->ias[i].type, &found->entries[used], max);",
+         "message->ias[i].iaid, LEASE_TYPE_NA, &found->entries[used], max);",
+         "release-frees-prefix")
 mutation("one-lease-twice-in-an-answer", "RFC 9915 18.3.2", CANDIDATE,
          "if (!grant->allocate || candidate_in_plan(plan, resource)) {", "if (!grant->allocate) {",
          "request-same-hint-in-two-ias")
@@ -179,6 +193,10 @@ mutation("reserved-interface-id-as-hint", "RFC 5453 3", CANDIDATE,
          "pool_may_give(&input->policy->pools[ret_candidate->pool].pool, r))) {",
          "pool_contains(&input->policy->pools[ret_candidate->pool].pool, r))) {",
          "reserved-iid-not-assigned")
+mutation("excluded-address-as-hint", "RFC 9915 13.1", POOL,
+         "           number <= number_of(pool, pool->range.last) && !in_hole(pool, number, &after);",
+         "           number <= number_of(pool, pool->range.last);",
+         "excluded-addresses-not-given")
 mutation("former-lease-forgotten", "RFC 9915 18.3.9", CANDIDATE,
          "        if (lease->status == BINDING_ACTIVE || (length && lease->resource.length != length)) {",
          "        if (lease->status <= BINDING_STATUS_COUNT) {",
@@ -190,6 +208,9 @@ mutation("hint-ignored", "RFC 8168 3.2", CANDIDATE,
 mutation("prefix-length-hint-ignored", "RFC 8168 3.2", CANDIDATE,
          "if (length == 0 || pool->delegated_length == length) {", "if (length <= 128) {",
          "prefix-hint-56", "prefix-hint-60", "prefix-hint-64")
+mutation("every-prefix-of-one-length", "RFC 8168 3.2", CANDIDATE,
+         "return (struct candidate_wish){r->length, true};", "return (struct candidate_wish){0, false};",
+         "prefix-hint-60", "prefix-several-ias-hints")
 mutation("longer-prefixes-first", "RFC 8168 3.2", CANDIDATE,
          "? (unsigned)(length - pool->delegated_length)\n"
          "               : RANK_LONGER + (unsigned)(pool->delegated_length - length);",
@@ -235,6 +256,11 @@ mutation("status-of-the-other-ia-type", "RFC 9915 21.13", GRANT,
 mutation("empty-ia-without-status", "RFC 9915 18.3.2", GRANT,
          "    if (answer->lease_count == 0) {\n", "    if (answer->lease_count == PLAN_LEASES_MAX) {\n",
          "advertise-noaddrsavail", "request-noaddrsavail", "every-answer-empty-ia-has-status")
+mutation("status-codes-of-ia-in-message", "RFC 7550 4.1", ENCODE,
+         "    if (plan->has_status) {\n",
+         "    if (plan->ia_count && plan->ias[0].has_status) {\n"
+         "        status_put(out, plan->ias[0].status);\n    }\n    if (plan->has_status) {\n",
+         "advertise-status-in-ia-not-message", "request-status-in-ia-not-message")
 mutation("t1-t2-differ-between-ias", "RFC 9915 18.3.2", GRANT,
          "plan->ias[i].t1_s = t1_s;", "plan->ias[i].t1_s = t1_s / (i + 1);",
          "every-answer-uniform-t1-t2")
@@ -244,6 +270,10 @@ mutation("t1-above-t2", "RFC 9915 21.4", GRANT,
 mutation("configured-t1-ignored", "RFC 9915 21.4", GRANT,
          "if (g->lifetimes->renew_s && g->lifetimes->renew_s <= shortest_s) {",
          "if (g->lifetimes->renew_s > shortest_s) {",
+         "request-lifetimes", "class-vendor-lifetimes")
+mutation("configured-t2-ignored", "RFC 9915 21.4", GRANT,
+         "if (g->lifetimes->rebind_s && g->lifetimes->rebind_s <= g->valid_shortest_s) {",
+         "if (g->lifetimes->rebind_s > g->valid_shortest_s) {",
          "request-lifetimes", "class-vendor-lifetimes")
 mutation("default-t1-is-the-whole-lifetime", "RFC 9915 21.4", GRANT,
          "t1_s = shortest_s / 2;", "t1_s = shortest_s;",
@@ -405,6 +435,12 @@ mutation("relay-supplies-any-option", "RFC 6422 6", ENCODE,
 mutation("client-answered-at-its-port", "RFC 9915 7.2", WORKER,
          "return DHCP6_CLIENT_PORT;", "return work->frame.src_port;",
          "reply-to-port-546")
+mutation("answers-from-port-0", "RFC 9915 18.3.10", WORKER,
+         "    const struct frame_port *port = &worker->server->ports[work->packet.port].frame;\n"
+         "    struct packet *packet = &work->packet;\n    size_t headers",
+         "    const struct frame_port *port = &worker->server->ports[0].frame;\n"
+         "    struct packet *packet = &work->packet;\n    size_t headers",
+         "relay-through-either-port")
 mutation("udp-checksum-never-checked", "RFC 8200 8.1", FRAME,
          "if (!udp_checksum_holds(layers, udp, udp_size)) {",
          "if (wire_get_u16(udp + 6) == 0) {",
@@ -449,6 +485,10 @@ mutation("routed-solicitation-answered", "RFC 4861 7.1.1", NDP,
          "if (frame->hop_limit != ND_HOP_LIMIT || message.size < NS_SIZE_MIN ||",
          "if (message.size < NS_SIZE_MIN ||",
          "neighbour-solicitation-hop-limit")
+mutation("icmp-checksum-ignored", "RFC 4861 7.1.1", FRAME,
+         "        0xffff) {\n        return COUNTER_drop_icmp6_invalid;",
+         "        0xffff && message.size == 0) {\n        return COUNTER_drop_icmp6_invalid;",
+         "neighbour-solicitation-checksum")
 mutation("every-solicitation-answered", "RFC 4861 7.2.3", NDP,
          "if (!frame_address_is_ours(port, to.src)) {", "if (ip6_is_zero(to.src)) {",
          "neighbour-solicitation-foreign")
