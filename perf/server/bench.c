@@ -207,7 +207,7 @@ static void run_phase(struct bench *b, struct worker *worker, double seconds)
 {
     uint64_t hz = rte_get_tsc_hz(), start = rte_rdtsc(),
              end = start + (uint64_t)(seconds * (double)hz);
-    uint64_t idle_since = start;
+    uint64_t idle_since = start, received = counter_get(&worker->counters, COUNTER_rx_frames);
 
     b->gen_cycles = b->busy_cycles = b->packets = b->answers = 0;
     for (;;) {
@@ -219,7 +219,7 @@ static void run_phase(struct bench *b, struct worker *worker, double seconds)
         if (handled) {
             idle_since = rte_rdtsc();
             b->busy_cycles += idle_since - t - (b->gen_cycles - gen);
-            b->packets += handled;
+            b->packets = counter_get(&worker->counters, COUNTER_rx_frames) - received;
         }
         if (t > end || (!worker_has_parked(worker) && t - idle_since > hz / 20 && handled == 0 &&
                         t > idle_since)) {
