@@ -66,6 +66,8 @@ struct policy_pool {
     uint64_t classes; /* client must be in one of these; 0 = anyone */
     const struct grant *grant;
     struct claim *claim; /* PD: ownership bits, attached by server/apply.c before publishing */
+    uint8_t free_status; /* PD: FREE, or FREE-BACKUP where we are the secondary: the status in which
+                          * the bit is set; by server/apply.c too */
     const char *name;    /* "<link>/<range>[/<delegated_length>]" unless configured */
 };
 

@@ -48,9 +48,10 @@ static void excludes_take(const struct pool *pool, struct claim *claim)
     }
 }
 
-/* The pool's bitmap: the one it had, or a new one with *ret_new set. */
-static int claim_of(struct claims *claims, const struct pool *pool, struct claim **ret_claim,
-                    bool *ret_new)
+/* The pool's bitmap: the one it had, or a new one with *ret_new set. Prefixes nobody ever had are
+ * ours, but for the secondary of a pair (RFC 8156 4.2.2). */
+static int claim_of(struct claims *claims, const struct pool *pool, bool ours,
+                    struct claim **ret_claim, bool *ret_new)
 {
     struct claims_row *row;
     int r;
@@ -69,56 +70,78 @@ static int claim_of(struct claims *claims, const struct pool *pool, struct claim
         return -ENOSPC;
     }
     row = &claims->rows[claims->count];
-    r = claim_new((uint32_t)pool_unit_count(pool), true, &row->claim);
+    r = claim_new((uint32_t)pool_unit_count(pool), ours, &row->claim);
     if (r) {
         return r;
     }
     row->range = pool->range;
     row->delegated_length = pool->delegated_length;
     claims->count++;
-    excludes_take(pool, row->claim);
+    if (ours) {
+        excludes_take(pool, row->claim);
+    }
     *ret_claim = row->claim;
     *ret_new = true;
     return 0;
 }
 
-/* Takes the bits of all prefixes that are not free, in pools whose bitmap is new. */
-static void claims_take_held(struct server *server, const struct policy *policy, const bool *is_new)
+/* Makes the bits of all prefixes that have a lease agree with it, in pools whose bitmap is new. */
+static void claims_set(struct server *server, const struct policy *policy, const bool *is_new)
 {
     uint32_t slots = store_slot_max(server->store);
     struct lease_found found;
 
     for (uint32_t slot = 0; slot < slots; slot++) {
+        const struct policy_pool *row;
         int pool;
+        uint32_t unit;
 
         if (!store_read(server->store, slot, &found) ||
-            found.lease.resource.type != LEASE_TYPE_PD || found.lease.status == BINDING_FREE) {
+            found.lease.resource.type != LEASE_TYPE_PD) {
             continue;
         }
         pool = policy_pool_find(policy, &found.lease.resource);
-        if (pool >= 0 && is_new[pool]) {
-            (void)claim_take(
-                policy->pools[pool].claim,
-                (uint32_t)pool_unit_index(&policy->pools[pool].pool, &found.lease.resource));
+        if (pool < 0 || !is_new[pool]) {
+            continue;
+        }
+        row = &policy->pools[pool];
+        unit = (uint32_t)pool_unit_index(&row->pool, &found.lease.resource);
+        if (found.lease.status != row->free_status) {
+            (void)claim_take(row->claim, unit);
+        } else if (row->free_status == BINDING_FREE_BACKUP && !claim_test(row->claim, unit)) {
+            (void)claim_give(row->claim, unit);
         }
     }
 }
 
-static int claims_attach(struct server *server, struct policy *policy)
+/* The status of free prefixes that are this server's to give. */
+static uint8_t free_status(const struct config *config, const struct policy *policy, unsigned pool)
+{
+    int relationship = policy->links[policy->pools[pool].link].relationship;
+    bool secondary =
+        relationship >= 0 && config->failovers[relationship].role == CONFIG_ROLE_SECONDARY;
+
+    return secondary ? BINDING_FREE_BACKUP : BINDING_FREE;
+}
+
+static int claims_attach(struct server *server, const struct config *config, struct policy *policy)
 {
     bool any_new = false;
     bool *is_new = calloc(policy->pool_count + 1, sizeof(*is_new));
     int r = is_new ? 0 : -ENOMEM;
 
     for (unsigned i = 0; r == 0 && i < policy->pool_count; i++) {
-        if (policy->pools[i].pool.type == LEASE_TYPE_PD) {
-            r = claim_of(server->claims, &policy->pools[i].pool, &policy->pools[i].claim,
-                         &is_new[i]);
+        struct policy_pool *pool = &policy->pools[i];
+
+        if (pool->pool.type == LEASE_TYPE_PD) {
+            pool->free_status = free_status(config, policy, i);
+            r = claim_of(server->claims, &pool->pool, pool->free_status == BINDING_FREE,
+                         &pool->claim, &is_new[i]);
             any_new |= is_new[i];
         }
     }
     if (r == 0 && any_new) {
-        claims_take_held(server, policy, is_new);
+        claims_set(server, policy, is_new);
     }
     free(is_new);
     return r;
@@ -132,7 +155,7 @@ int server_apply(struct server *server, const struct config *config, struct poli
     if (r) {
         return r;
     }
-    r = claims_attach(server, next);
+    r = claims_attach(server, config, next);
     if (r) {
         policy_free(next);
         return r;

@@ -2,10 +2,18 @@
 #include "server/server.h"
 #include "store/claim.h"
 
-/* True for a status in which a prefix's claim bit is set: nobody has it, we may give it away. */
-static bool status_is_free(const struct lease_found *found)
+/* Nobody has it, for a prefix whoever may give it away. */
+static bool status_is_free(uint8_t status)
 {
-    return found->slot == LEASE_SLOT_NONE || found->lease.status == BINDING_FREE;
+    return status == BINDING_FREE || status == BINDING_FREE_BACKUP;
+}
+
+/* True when the prefix's claim bit is set, the change's own winning apart: it is free and ours.
+ * Prefixes nobody ever had are the primary's (RFC 8156 4.2.2). */
+static bool base_is_ours(const struct lease_found *found, const struct policy_pool *pool)
+{
+    return (found->slot == LEASE_SLOT_NONE ? BINDING_FREE : found->lease.status) ==
+           pool->free_status;
 }
 
 static void record_publish(struct change_ring *ring, const struct lease *lease,
@@ -17,27 +25,31 @@ static void record_publish(struct change_ring *ring, const struct lease *lease,
     *ret_position = change_ring_publish(ring, done->slot, size);
 }
 
-int server_commit(struct server *server, const struct policy *policy, unsigned committer,
-                  const struct server_change *change, uint64_t *ret_position)
+static int commit(struct server *server, const struct policy *policy, unsigned committer,
+                  const struct server_change *change, bool claimed, uint64_t *ret_position)
 {
     const struct lease *next = change->next;
     bool pooled = next->resource.type == LEASE_TYPE_PD && change->pool >= 0;
-    bool was_free = status_is_free(change->base), is_free = next->status == BINDING_FREE;
-    struct claim *claim = pooled ? policy->pools[change->pool].claim : NULL;
+    const struct policy_pool *pool = pooled ? &policy->pools[change->pool] : NULL;
+    struct claim *claim = pooled ? pool->claim : NULL;
+    bool was_ours = pooled && base_is_ours(change->base, pool);
+    bool is_ours = pooled && next->status == pool->free_status;
+    bool win = was_ours && !is_ours && !claimed;
+    bool is_free = status_is_free(next->status);
     uint32_t unit = 0;
     struct store_committed done;
     int r;
 
     if (pooled) {
-        unit = (uint32_t)pool_unit_index(&policy->pools[change->pool].pool, &next->resource);
+        unit = (uint32_t)pool_unit_index(&pool->pool, &next->resource);
     }
-    if (pooled && was_free && !is_free && !claim_take(claim, unit)) {
+    if (win && !claim_take(claim, unit)) {
         return -EAGAIN;
     }
     r = store_commit(server->store, committer,
                      change->base->slot == LEASE_SLOT_NONE ? NULL : change->base, next, &done);
     if (r) {
-        if (pooled && was_free && !is_free) {
+        if (win) {
             (void)claim_give(claim, unit);
         }
         return r;
@@ -51,8 +63,20 @@ int server_commit(struct server *server, const struct policy *policy, unsigned c
         expiry_arm(server->expiry, done.slot, next->times.start_s + server->config->remember_s);
     }
     record_publish(&server->rings[committer], next, &done, ret_position);
-    if (pooled && is_free && !was_free) {
+    if (is_ours && !was_ours) {
         (void)claim_give(claim, unit);
     }
     return 0;
+}
+
+int server_commit(struct server *server, const struct policy *policy, unsigned committer,
+                  const struct server_change *change, uint64_t *ret_position)
+{
+    return commit(server, policy, committer, change, false, ret_position);
+}
+
+int server_commit_claimed(struct server *server, const struct policy *policy,
+                          const struct server_change *change, uint64_t *ret_position)
+{
+    return commit(server, policy, server->worker_count, change, true, ret_position);
 }

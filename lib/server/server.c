@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "server/apply.h"
+#include "server/dirty.h"
 #include "server/worker.h"
 
 static int rings_new(struct server *server)
@@ -50,6 +51,18 @@ static void keys_seed(struct server *server, struct siphash_key seed)
     }
 }
 
+/* What only failover needs. */
+static int endpoints_new(struct server *server, const struct config *config)
+{
+    if (config->failover_count == 0) {
+        return 0;
+    }
+    server->endpoints = calloc(config->failover_count, sizeof(*server->endpoints));
+    server->endpoint_count = config->failover_count;
+    return server->endpoints ? dirty_new(config->leases_max, config->failover_count, &server->dirty)
+                             : -ENOMEM;
+}
+
 int server_new(const struct config *config, const struct policy_identity *identity,
                struct siphash_key seed, sec_t now, struct server **ret_server)
 {
@@ -81,6 +94,7 @@ int server_new(const struct config *config, const struct policy_identity *identi
         keys_seed(server, seed);
     }
     r = r ? r : claims_new(&server->claims);
+    r = r ? r : endpoints_new(server, config);
     if (r) {
         server_free(server);
         return r;
@@ -102,6 +116,8 @@ void server_free(struct server *server)
     }
     policy_free(atomic_load(&server->policy));
     claims_free(server->claims);
+    dirty_free(server->dirty);
+    free(server->endpoints);
     expiry_free(server->expiry);
     store_free(server->store);
     free(server->workers);
@@ -109,10 +125,26 @@ void server_free(struct server *server)
     free(server);
 }
 
+/* An endpoint's state, for its relation to read; of a relationship no longer configured: nothing.
+ */
+static void replay_endpoint(struct server *server, const struct record *record)
+{
+    uint32_t index = record->meta_key - META_ENDPOINT;
+
+    if (index < server->endpoint_count && record->meta.size) {
+        memcpy(server->endpoints[index].record, record->meta.data, record->meta.size);
+        server->endpoints[index].record_size = record->meta.size;
+    }
+}
+
 static int replay_meta(struct server *server, const struct record *record)
 {
     struct wire_in in = wire_in_from(record->meta);
 
+    if (record->meta_key >= META_ENDPOINT) {
+        replay_endpoint(server, record);
+        return 0;
+    }
     switch (record->meta_key) {
     case META_HORIZON:
         server->disk_horizon_s = wire_in_u32(&in);
@@ -147,16 +179,41 @@ int server_replay(void *ctx, const struct record *record)
     return -EBADMSG;
 }
 
+int server_relationship_of(const struct policy *policy, const struct resource *resource)
+{
+    int pool = policy_pool_find(policy, resource), link;
+
+    link = pool >= 0 ? (int)policy->pools[pool].link
+                     : policy_link_by_address(policy, resource->prefix);
+    return link == POLICY_LINK_NONE ? -1 : policy->links[link].relationship;
+}
+
+/* The partner of the lease's relationship must hear of it. */
+static void durable_mark(struct server *server, uint32_t slot, const struct lease *lease)
+{
+    const struct policy *policy = server_policy(server);
+    int relationship = policy ? server_relationship_of(policy, &lease->resource) : -1;
+
+    if (relationship >= 0 && (unsigned)relationship < server->endpoint_count) {
+        dirty_durable_set(server->dirty, slot, lease);
+        dirty_set(server->dirty, (unsigned)relationship, DIRTY_DUE, slot);
+    }
+}
+
 void server_on_durable(void *ctx, uint32_t slot, struct span bytes)
 {
     struct server *server = ctx;
+    bool full = record_kind_of(bytes) == RECORD_LEASE_FULL;
     struct record record;
 
-    if (slot == CHANGE_SLOT_NONE || record_kind_of(bytes) != RECORD_LEASE_FULL) {
+    if (slot == CHANGE_SLOT_NONE || (!full && !server->dirty) || record_parse(bytes, &record)) {
         return;
     }
-    if (record_parse(bytes, &record) == 0) {
+    if (full) {
         store_identity_durable(server->store, slot, &record.lease.resource, record.lease.version);
+    }
+    if (server->dirty) {
+        durable_mark(server, slot, &record.lease);
     }
 }
 

@@ -18,6 +18,8 @@
 
 struct worker;
 struct claims;
+struct dirty;
+struct relation;
 
 enum {
     SERVER_RING_SIZE =
@@ -32,6 +34,13 @@ enum server_alarm {
     ALARM_CLOCK = 4,      /* the clock is behind the last heartbeat on disk, or stepped */
     ALARM_LINK_DOWN = 8,  /* a port has no link */
     ALARM_HORIZON = 16,   /* operating horizon passed: silent */
+};
+
+/* A failover relationship as the rest of the server sees it. */
+struct server_endpoint {
+    struct relation *relation;      /* relation.h; set by its owner, control core only */
+    uint8_t record[META_VALUE_MAX]; /* as replayed at boot */
+    size_t record_size;             /* 0: none */
 };
 
 struct server_port {
@@ -56,6 +65,9 @@ struct server {
     _Atomic uint32_t alarms;            /* enum server_alarm bits, set by the control core */
     struct counters control_counters;   /* the control core's own */
     struct claims *claims;              /* apply.h; control core only */
+    struct dirty *dirty;                /* dirty.h; NULL without failover */
+    struct server_endpoint *endpoints;  /* one per relationship; NULL without failover */
+    unsigned endpoint_count;
     sec_t started_s;
     sec_t disk_horizon_s;    /* as replayed at boot; 0 = new log */
     sec_t disk_clean_stop_s; /* as replayed at boot; 0 = crashed */
@@ -94,6 +106,10 @@ static inline struct change_ring *server_control_ring(const struct server *serve
 /* Sums of all workers' and the control core's counters. Any thread. */
 void server_counters_sum(const struct server *server, uint64_t ret_sums[COUNTER_COUNT]);
 
+/* Reader. The failover relationship (index of the config's failovers) a resource belongs to, by
+ * its pool or else its address's link; -1: none. */
+int server_relationship_of(const struct policy *policy, const struct resource *resource);
+
 /* Commits one change with its claim bit, expiry arming and change record, as committer `committer`
  * with its ring. The ring must have room. pool: index in policy or -1. Returns the record's
  * position in *ret_position. 0, -EAGAIN (decide again), -ENOSPC. Owner thread of the committer,
@@ -106,5 +122,8 @@ struct server_change {
 
 int server_commit(struct server *server, const struct policy *policy, unsigned committer,
                   const struct server_change *change, uint64_t *ret_position) MUST_CHECK;
+/* The same by the control core, that has won the claim bit already where it was ours to win. */
+int server_commit_claimed(struct server *server, const struct policy *policy,
+                          const struct server_change *change, uint64_t *ret_position) MUST_CHECK;
 
 #endif

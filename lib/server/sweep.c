@@ -1,5 +1,8 @@
 #include "server/sweep.h"
 
+#include "server/dirty.h"
+#include "server/relation.h"
+
 enum {
     SWEEP_BATCH = 64,
     PRESSURE_SCAN = 4096
@@ -69,32 +72,97 @@ static int lease_forget(struct sweep *sweep, const struct lease_found *found)
  */
 static void lease_arm(const struct sweep *sweep, uint32_t slot, const struct lease *lease)
 {
-    if (lease->status == BINDING_FREE) {
+    if (lease->status == BINDING_FREE || lease->status == BINDING_FREE_BACKUP) {
         expiry_arm(sweep->server->expiry, slot,
                    lease->times.start_s + sweep->server->config->remember_s);
     } else if (lease->times.expires_s) {
         expiry_arm(sweep->server->expiry, slot, lease->times.expires_s + LEASE_TRANSIT_S + 1);
+    } else if (lease->status != BINDING_ACTIVE && lease->status != BINDING_ABANDONED) {
+        expiry_arm(sweep->server->expiry, slot, lease->times.start_s + 1); /* waits for a partner */
     }
 }
 
-static bool lease_is_forgettable(const struct sweep *sweep, const struct lease *lease, sec_t now)
+/* Relationship of the lease, -1: none. */
+static int lease_relationship(const struct server *server, const struct policy *policy,
+                              const struct lease *lease)
 {
-    return lease->status == BINDING_FREE &&
-           !sec_after(lease->times.start_s + sweep->server->config->remember_s, now);
+    return server->dirty ? server_relationship_of(policy, &lease->resource) : -1;
+}
+
+/* Free, known as such to a partner if there is one, and free again by itself if nobody remembers
+ * it: a prefix of the secondary's share is not. */
+static bool lease_is_idle(const struct server *server, const struct policy *policy,
+                          const struct lease_found *found)
+{
+    const struct lease *lease = &found->lease;
+    int relationship = lease_relationship(server, policy, lease);
+
+    if (relationship < 0) {
+        return lease->status == BINDING_FREE;
+    }
+    return (lease->status == BINDING_FREE ||
+            (lease->status == BINDING_FREE_BACKUP && lease->resource.type == LEASE_TYPE_NA)) &&
+           !dirty_is_open(server->dirty, (unsigned)relationship, found->slot);
+}
+
+static bool lease_is_forgettable(const struct sweep *sweep, const struct policy *policy,
+                                 const struct lease_found *found, sec_t now)
+{
+    return lease_is_idle(sweep->server, policy, found) &&
+           !sec_after(found->lease.times.start_s + sweep->server->config->remember_s, now);
+}
+
+/* A lease with a partner: it ends as the relation says, and goes on the wheel again. */
+static void related_sweep(struct sweep *sweep, const struct policy *policy,
+                          const struct lease_found *found, unsigned relationship, sec_t now)
+{
+    struct server *server = sweep->server;
+    bool free = found->lease.status == BINDING_FREE || found->lease.status == BINDING_FREE_BACKUP;
+    struct lease next;
+    struct server_change change = {found, &next, policy_pool_find(policy, &found->lease.resource)};
+    uint64_t position;
+    sec_t again_s;
+
+    if (free && lease_is_forgettable(sweep, policy, found, now) &&
+        lease_forget(sweep, found) == 0) {
+        return;
+    }
+    if (relation_lease_end(server->endpoints[relationship].relation, &found->lease, now, &next,
+                           &again_s) == RELATION_ENDS) {
+        if (server_commit(server, policy, server->worker_count, &change, &position) == 0) {
+            counter_inc(&server->control_counters, next.status == BINDING_EXPIRED
+                                                       ? COUNTER_lease_expired
+                                                       : COUNTER_lease_freed);
+        } else {
+            again_s = now + 1; /* lost a race: look again soon */
+        }
+    }
+    if (found->lease.status == BINDING_FREE_BACKUP && found->lease.resource.type == LEASE_TYPE_PD) {
+        return; /* the secondary's share: time does nothing to it */
+    }
+    if (free) {
+        again_s = sec_max(again_s, found->lease.times.start_s + server->config->remember_s);
+    }
+    expiry_arm(server->expiry, found->slot, again_s);
 }
 
 /* One slot whose time came: free it, forget it, or wait on. */
 static void slot_sweep(struct sweep *sweep, const struct policy *policy, uint32_t slot, sec_t now)
 {
     struct lease_found found;
-    int r = 0;
+    int r = 0, relationship;
 
     if (!store_read(sweep->server->store, slot, &found)) {
         return; /* replaced: its successor is on the wheel by itself */
     }
+    relationship = lease_relationship(sweep->server, policy, &found.lease);
+    if (relationship >= 0) {
+        related_sweep(sweep, policy, &found, (unsigned)relationship, now);
+        return;
+    }
     if (sweep_frees(&found.lease, now)) {
         r = lease_free(sweep, policy, &found, now);
-    } else if (lease_is_forgettable(sweep, &found.lease, now)) {
+    } else if (lease_is_forgettable(sweep, policy, &found, now)) {
         r = lease_forget(sweep, &found);
         if (r == 0) {
             return;
@@ -108,7 +176,7 @@ static void slot_sweep(struct sweep *sweep, const struct policy *policy, uint32_
 }
 
 /* With nearly no slot left, former clients are forgotten early. */
-static void pressure_relieve(struct sweep *sweep)
+static void pressure_relieve(struct sweep *sweep, const struct policy *policy)
 {
     struct server *server = sweep->server;
     struct change_ring *ring = server_control_ring(server);
@@ -122,7 +190,8 @@ static void pressure_relieve(struct sweep *sweep)
     }
     for (unsigned i = 0; i < PRESSURE_SCAN && change_ring_has_room(ring, 1); i++) {
         sweep->hand = sweep->hand + 1 < slots ? sweep->hand + 1 : 0;
-        if (store_read(server->store, sweep->hand, &found) && found.lease.status == BINDING_FREE) {
+        if (store_read(server->store, sweep->hand, &found) &&
+            lease_is_idle(server, policy, &found)) {
             (void)lease_forget(sweep, &found);
         }
     }
@@ -143,7 +212,7 @@ unsigned sweep_turn(struct sweep *sweep, sec_t now)
     for (size_t i = 0; i < count; i++) {
         slot_sweep(sweep, policy, slots[i], now);
     }
-    pressure_relieve(sweep);
+    pressure_relieve(sweep, policy);
     return (unsigned)count;
 }
 

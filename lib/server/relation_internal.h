@@ -1,0 +1,49 @@
+/* What the files of a relation share. Private to lib/server/relation*.c. */
+#ifndef SERVER_RELATION_INTERNAL_H
+#define SERVER_RELATION_INTERNAL_H
+
+#include "server/dirty.h"
+#include "server/relation.h"
+
+/* relation.c */
+void relation_step(struct relation *relation, const struct fo_fsm_event *event, struct fo_time now);
+void relation_step_type(struct relation *relation, enum fo_fsm_event_type type, struct fo_time now);
+void relation_barrier_set(const struct relation *relation, struct relation_barrier *ret_barrier);
+bool relation_barrier_passed(const struct relation *relation,
+                             const struct relation_barrier *barrier);
+/* Remembers an own commit of what the partner knows already: once durable it is not dirty. */
+void relation_clean_push(struct relation *relation, uint32_t slot, uint64_t version,
+                         uint64_t position);
+/* The slot's lease in this version, which is durable, is nothing to tell. A later version sets the
+ * bit when it is durable itself; one that did so in between is seen by its number. */
+void relation_clean(struct relation *relation, uint32_t slot, uint64_t version);
+/* Commits with the control core's ring, which has room. The lease as stored is in *ret_found, slot
+ * LEASE_SLOT_NONE when it has changed again. 0, -EAGAIN, -ENOSPC. */
+int relation_commit(struct relation *relation, const struct lease_found *base,
+                    const struct lease *next, bool claimed, struct lease_found *ret_found,
+                    uint64_t *ret_position) MUST_CHECK;
+
+/* relation_settle.c: grant to policy, record to disk. */
+void relation_settle_begin(struct relation *relation, uint32_t revision, bool narrow);
+/* True when something moved. */
+bool relation_settle_turn(struct relation *relation, struct fo_time now);
+
+/* relation_send.c: updates out, their answers. */
+void relation_send_reset(struct relation *relation);
+void relation_pass_begin(struct relation *relation, bool request, bool drain);
+bool relation_send_turn(struct relation *relation, struct fo_time now);
+void relation_reply_take(struct relation *relation, const struct fo_link_event *event,
+                         struct fo_time now);
+
+/* relation_receive.c: updates in, answers when durable. */
+bool relation_receive_has_room(struct relation *relation);
+void relation_update_take(struct relation *relation, const struct fo_link_event *event,
+                          struct fo_time now);
+bool relation_replies_turn(struct relation *relation, struct fo_time now);
+
+/* relation_balance.c */
+int relation_balance_init(struct relation *relation) MUST_CHECK;
+void relation_balance_done(struct relation *relation);
+bool relation_balance_turn(struct relation *relation, struct fo_time now);
+
+#endif

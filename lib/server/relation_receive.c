@@ -1,0 +1,275 @@
+/* The partner's updates: judged, committed, answered when the commits are durable (RFC 8156 7.5,
+ * 7.6; design invariant 6). */
+#include "server/relation_internal.h"
+#include "store/claim.h"
+
+enum {
+    RACES_MAX = 4, /* a worker changing the lease meanwhile */
+};
+
+/* An answer that waits; its frame follows. */
+struct reply_head {
+    uint64_t position; /* in the control core's ring; 0: nothing to wait for */
+    uint32_t connection;
+    uint32_t size;
+};
+
+/* One message being taken. */
+struct taking {
+    struct relation *relation;
+    struct fo_time now;
+    uint64_t position; /* of the last commit */
+    unsigned commits;
+};
+
+bool relation_receive_has_room(struct relation *relation)
+{
+    size_t used = relation->replies_tail - relation->replies_head;
+
+    return RELATION_REPLIES_SIZE - used >= sizeof(struct reply_head) + FO_FRAME_SIZE_MAX &&
+           change_ring_has_room(server_control_ring(relation->server), RELATION_COMMITS_MAX + 1);
+}
+
+/* Commits an accepted lease with its claim bit: what is ours and free has to be won before it
+ * becomes anything else (design 2). */
+static int accepted_commit(struct taking *taking, const struct lease_found *base,
+                           const struct lease *next, struct lease_found *ret_stored)
+{
+    const struct policy *policy = server_policy(taking->relation->server);
+    int index =
+        next->resource.type == LEASE_TYPE_PD ? policy_pool_find(policy, &next->resource) : -1;
+    uint8_t status = base->slot == LEASE_SLOT_NONE ? BINDING_FREE : base->lease.status;
+    struct claim *claim = NULL;
+    uint32_t unit = 0;
+    int r;
+
+    if (index >= 0 && status == policy->pools[index].free_status &&
+        next->status != policy->pools[index].free_status) {
+        claim = policy->pools[index].claim;
+        unit = (uint32_t)pool_unit_index(&policy->pools[index].pool, &next->resource);
+        if (!claim_take(claim, unit)) {
+            return -EAGAIN; /* a worker is giving it to a client */
+        }
+    }
+    r = relation_commit(taking->relation, base, next, true, ret_stored, &taking->position);
+    if (r && claim) {
+        (void)claim_give(claim, unit);
+    }
+    taking->commits += r == 0;
+    return r;
+}
+
+/* What becomes of our dirty mark, once the commit is durable. */
+static void mark_settle(struct taking *taking, const struct fo_judgement *judgement, bool was_dirty,
+                        const struct lease_found *stored)
+{
+    bool clean =
+        judgement->dirty == FO_DIRTY_CLEAR || (judgement->dirty == FO_DIRTY_KEEP && !was_dirty);
+
+    if (clean && stored->slot != LEASE_SLOT_NONE) {
+        relation_clean_push(taking->relation, stored->slot, stored->lease.version,
+                            taking->position);
+    }
+}
+
+/* One lease, or one unit of a block. */
+static enum fo_status_code unit_take(struct taking *taking, const struct lease *theirs, bool block)
+{
+    struct relation *relation = taking->relation;
+    struct dirty *dirty = relation->server->dirty;
+
+    for (unsigned race = 0; race < RACES_MAX; race++) {
+        struct lease_found base = {.slot = LEASE_SLOT_NONE}, stored;
+        bool present = store_find(relation->server->store, &theirs->resource, &base);
+        bool durable = present && dirty_is_durable(dirty, base.slot, &base.lease);
+        struct fo_update_context context = {
+            .role = relation->role,
+            .dirty = present && (!durable || dirty_is_open(dirty, relation->index, base.slot)),
+            .block = block,
+            .now = taking->now.s,
+        };
+        struct fo_judgement judgement;
+        int r;
+
+        fo_update_judge(&context, present ? &base.lease : NULL, theirs, &judgement);
+        relation->stats.conflicts += judgement.conflict;
+        if (judgement.code != FO_STATUS_SUCCESS) {
+            if (present && judgement.dirty == FO_DIRTY_SET) {
+                dirty_set(dirty, relation->index, DIRTY_DUE, base.slot);
+            }
+            return judgement.code;
+        }
+        if (judgement.unchanged && durable) {
+            if (judgement.dirty == FO_DIRTY_CLEAR) {
+                relation_clean(relation, base.slot, base.lease.version);
+            }
+            return FO_STATUS_SUCCESS;
+        }
+        if (!present) {
+            base.slot = LEASE_SLOT_NONE;
+        }
+        r = accepted_commit(taking, &base, &judgement.next, &stored);
+        if (r == 0) {
+            mark_settle(taking, &judgement, context.dirty, &stored);
+            return FO_STATUS_SUCCESS;
+        }
+        if (r != -EAGAIN) {
+            break;
+        }
+    }
+    return FO_STATUS_UNSPEC_FAIL; /* no room, or always a worker in between: the partner repeats */
+}
+
+/* A block of delegable prefixes: all its units or none (facts F.25). */
+static enum fo_status_code block_take(struct taking *taking, const struct lease *theirs,
+                                      const struct pool *pool, struct fo_block block)
+{
+    struct lease unit = *theirs;
+    struct lease_found found;
+
+    if (theirs->status != BINDING_FREE && theirs->status != BINDING_FREE_BACKUP) {
+        return FO_STATUS_CONFIGURATION_CONFLICT;
+    }
+    if (block.count > RELATION_BLOCK_MAX || taking->commits + block.count > RELATION_COMMITS_MAX) {
+        return FO_STATUS_OUTDATED_BINDING; /* the sender splits */
+    }
+    for (uint32_t i = 0; i < block.count; i++) {
+        unit.resource = pool_unit(pool, block.first + i);
+        if (store_find(taking->relation->server->store, &unit.resource, &found) &&
+            found.lease.status == BINDING_ACTIVE) {
+            return FO_STATUS_OUTDATED_BINDING;
+        }
+    }
+    for (uint32_t i = 0; i < block.count; i++) {
+        enum fo_status_code code;
+
+        unit.resource = pool_unit(pool, block.first + i);
+        code = unit_take(taking, &unit, true);
+        if (code != FO_STATUS_SUCCESS) {
+            return code;
+        }
+    }
+    return FO_STATUS_SUCCESS;
+}
+
+/* The relationship's pool of which the prefix is a block of several units, or -1. */
+static int block_pool(const struct relation *relation, const struct policy *policy,
+                      const struct resource *resource, struct fo_block *ret_block)
+{
+    for (unsigned i = 0; resource->type == LEASE_TYPE_PD && i < policy->pool_count; i++) {
+        const struct policy_pool *pool = &policy->pools[i];
+
+        if (policy->links[pool->link].relationship == (int)relation->index &&
+            fo_block_of(&pool->pool, resource, ret_block) && ret_block->count > 1) {
+            return (int)i;
+        }
+    }
+    return -1;
+}
+
+static enum fo_status_code lease_take(struct taking *taking, const struct lease *theirs)
+{
+    struct relation *relation = taking->relation;
+    const struct policy *policy = server_policy(relation->server);
+    struct fo_block block;
+    int pool;
+
+    if (server_relationship_of(policy, &theirs->resource) == (int)relation->index &&
+        (theirs->resource.type == LEASE_TYPE_NA ||
+         policy_pool_find(policy, &theirs->resource) >= 0)) {
+        return taking->commits < RELATION_COMMITS_MAX ? unit_take(taking, theirs, false)
+                                                      : FO_STATUS_UNSPEC_FAIL;
+    }
+    pool = block_pool(relation, policy, &theirs->resource, &block);
+    if (pool < 0) {
+        return FO_STATUS_CONFIGURATION_CONFLICT; /* RFC 8156 7.5.3: not this endpoint's */
+    }
+    return block_take(taking, theirs, &policy->pools[pool].pool, block);
+}
+
+static void reply_park(struct relation *relation, uint64_t position, uint32_t connection,
+                       size_t size)
+{
+    struct reply_head head = {position, connection, (uint32_t)size};
+    size_t used = relation->replies_tail - relation->replies_head;
+
+    if (relation->replies_tail + sizeof(head) + size > RELATION_REPLIES_SIZE) {
+        memmove(relation->replies, relation->replies + relation->replies_head, used);
+        relation->replies_head = 0;
+        relation->replies_tail = used;
+    }
+    memcpy(relation->replies + relation->replies_tail, &head, sizeof(head));
+    memcpy(relation->replies + relation->replies_tail + sizeof(head), relation->scratch, size);
+    relation->replies_tail += sizeof(head) + size;
+}
+
+static void leases_take(struct taking *taking, struct fo_binding *binding, struct fo_reply *reply)
+{
+    struct relation *relation = taking->relation;
+    uint8_t info[LEASE_INFO_SIZE_MAX];
+    struct fo_lease lease;
+
+    while (fo_binding_next(binding, &lease)) {
+        enum fo_status_code code = (enum fo_status_code)lease.fault;
+
+        if (lease.fault == 0 && lease.ia_type == 4) { /* IA_TA, facts F.20 */
+            code = FO_STATUS_CONFIGURATION_CONFLICT;
+        } else if (lease.fault == 0) {
+            lease.lease.info =
+                (struct span){info, fo_lease_info(binding, &lease, info, sizeof(info))};
+            code = lease_take(taking, &lease.lease);
+        }
+        relation->stats.updates_taken += code == FO_STATUS_SUCCESS;
+        relation->stats.updates_refused += code != FO_STATUS_SUCCESS;
+        fo_reply_add(reply, &lease, code, NULL);
+    }
+}
+
+void relation_update_take(struct relation *relation, const struct fo_link_event *event,
+                          struct fo_time now)
+{
+    struct taking taking = {.relation = relation, .now = now};
+    enum fo_status_code code;
+    struct fo_binding binding;
+    struct fo_reply reply;
+    size_t size;
+
+    fo_binding_parse(&event->message, &binding);
+    code = (enum fo_status_code)binding.fault;
+    if (code == FO_STATUS_SUCCESS && binding.vss.size) {
+        code = FO_STATUS_CONFIGURATION_CONFLICT; /* RFC 8156 7.5.3: a VPN we do not know */
+    }
+    fo_reply_begin(&reply, &binding, code, NULL, relation->scratch, FO_FRAME_SIZE_MAX);
+    if (code == FO_STATUS_SUCCESS) {
+        leases_take(&taking, &binding, &reply);
+    }
+    size = fo_reply_end(&reply);
+    if (size == 0) {
+        fo_link_disconnect(&relation->link, FO_STATUS_UNSPEC_FAIL, "update cannot be answered",
+                           now);
+        return;
+    }
+    reply_park(relation, taking.position, event->connection, size);
+}
+
+bool relation_replies_turn(struct relation *relation, struct fo_time now)
+{
+    uint64_t durable = change_ring_durable(server_control_ring(relation->server));
+    bool moved = false;
+
+    while (relation->replies_head < relation->replies_tail) {
+        const uint8_t *at = relation->replies + relation->replies_head;
+        struct reply_head head;
+        struct span frame;
+
+        memcpy(&head, at, sizeof(head));
+        frame = (struct span){at + sizeof(head), head.size};
+        if (head.position > durable ||
+            fo_link_answer(&relation->link, head.connection, frame, now) == -EAGAIN) {
+            break;
+        }
+        relation->replies_head += sizeof(head) + head.size;
+        moved = true;
+    }
+    return moved;
+}
