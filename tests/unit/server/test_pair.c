@@ -38,6 +38,7 @@ struct node {
     struct harness h;
     struct relation *relation; /* NULL: down */
     char config[TEXT_SIZE];
+    bool disk_stalled;
 };
 
 struct pair {
@@ -180,7 +181,9 @@ static void node_turn(struct pair *pair, struct node *node)
     if (retired.first != LEASE_SLOT_NONE) {
         store_retired_give(node->h.server->store, retired);
     }
-    harness_sync(&node->h);
+    if (!node->disk_stalled) {
+        harness_sync(&node->h);
+    }
 }
 
 static void pump(struct pair *pair)
@@ -587,7 +590,65 @@ static void test_updates_are_lazy(void)
     pair_close(&pair);
 }
 
+/* Without the partner's word an ended lease stays ended only. */
+static void test_expiry_waits_for_partner(void)
+{
+    struct reply reply;
+    struct pair pair;
+
+    pair_open_normal(&pair);
+    CHECK(lease_get(&pair, PRIMARY, 1, &reply));
+    pump(&pair);
+    pair.cut = true;
+    disconnect(&pair, FO_DOWN_CLOSED);
+    pass(&pair, MCLT_S + 200);
+    CHECK_EQ(status_at(&pair, PRIMARY, &reply.address), BINDING_EXPIRED);
+    CHECK_EQ(status_at(&pair, SECONDARY, &reply.prefix), BINDING_EXPIRED);
+    pair.cut = false;
+    pass(&pair, 60);
+    CHECK(both_normal(&pair));
+    CHECK_EQ(status_at(&pair, PRIMARY, &reply.address), BINDING_FREE);
+    stores_equal(&pair);
+    pair_close(&pair);
+}
+
+/* Design invariant 6, and: no update of what is not on disk. */
+static void test_nothing_leaves_before_disk(void)
+{
+    struct relation *primary;
+    struct reply reply;
+    uint64_t sent, acked;
+    struct pair pair;
+    uint8_t buf[1024];
+
+    pair_open_normal(&pair);
+    primary = pair.nodes[PRIMARY].relation;
+    sent = primary->stats.updates_sent;
+    acked = primary->stats.acked;
+    CHECK(lease_get(&pair, PRIMARY, 1, &reply));
+    pair.nodes[PRIMARY].disk_stalled = true;
+    pair.now.s += 2; /* a renewal on top of the durable grant */
+    pair.nodes[PRIMARY].h.now = pair.now.s;
+    harness_send(&pair.nodes[PRIMARY].h, 0, buf, message_make(buf, DHCP6_RENEW, 1, &reply));
+    harness_turn(&pair.nodes[PRIMARY].h);
+    pump(&pair);
+    CHECK_EQ(primary->stats.updates_sent, sent);
+    pair.nodes[PRIMARY].disk_stalled = false;
+    pair.nodes[SECONDARY].disk_stalled = true;
+    pump(&pair);
+    CHECK_EQ(primary->stats.updates_sent, sent + 2);
+    CHECK_EQ(primary->stats.acked, acked);
+    CHECK_EQ(status_at(&pair, SECONDARY, &reply.address), BINDING_ACTIVE);
+    pair.nodes[SECONDARY].disk_stalled = false;
+    pump(&pair);
+    CHECK_EQ(primary->stats.acked, acked + 2);
+    harness_turn(&pair.nodes[PRIMARY].h);
+    pair_close(&pair);
+}
+
 static const struct check_test tests[] = {
+    {"expiry_waits_for_partner", test_expiry_waits_for_partner},
+    {"nothing_leaves_before_disk", test_nothing_leaves_before_disk},
     {"empty_to_normal", test_empty_to_normal},
     {"worked_example", test_worked_example},
     {"endings_are_acknowledged", test_endings_are_acknowledged},
