@@ -188,7 +188,7 @@ static int boot_policy(struct app *app)
         log_error("the configuration cannot be put to use: %s", strerror(-r));
         return r;
     }
-    sweep_arm_all(app->server);
+    sweep_arm_all(app->server, app_now(app));
     if (!control_clock_check(app->server, app_now(app))) {
         atomic_store(&app->server->clock_trusted, false);
         /* No earlier than the log: what is promised now must not seem over once the clock is right.

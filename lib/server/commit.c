@@ -1,5 +1,6 @@
 /* The one way a lease changes: claim bit, store, expiry wheel, change record. */
 #include "server/server.h"
+#include "server/sweep.h"
 #include "store/claim.h"
 
 /* Nobody has it, for a prefix whoever may give it away. */
@@ -60,7 +61,7 @@ static int commit(struct server *server, const struct policy *policy, unsigned c
         (done.slot != change->base->slot || change->base->lease.times.expires_s == 0)) {
         expiry_arm(server->expiry, done.slot, next->times.expires_s + LEASE_TRANSIT_S + 1);
     } else if (is_free && change->base->lease.times.expires_s == 0) {
-        expiry_arm(server->expiry, done.slot, next->times.start_s + server->config->remember_s);
+        expiry_arm(server->expiry, done.slot, sweep_free_look_s(server, next, next->times.start_s));
     }
     record_publish(&server->rings[committer], next, &done, ret_position);
     if (is_ours && !was_ours) {

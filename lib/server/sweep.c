@@ -70,11 +70,11 @@ static int lease_forget(struct sweep *sweep, const struct lease_found *found)
 
 /* Puts the lease on the wheel for the time it needs another look; never when nothing will change.
  */
-static void lease_arm(const struct sweep *sweep, uint32_t slot, const struct lease *lease)
+static void lease_arm(const struct sweep *sweep, uint32_t slot, const struct lease *lease,
+                      sec_t now)
 {
     if (lease->status == BINDING_FREE || lease->status == BINDING_FREE_BACKUP) {
-        expiry_arm(sweep->server->expiry, slot,
-                   lease->times.start_s + sweep->server->config->remember_s);
+        expiry_arm(sweep->server->expiry, slot, sweep_free_look_s(sweep->server, lease, now));
     } else if (lease->times.expires_s) {
         expiry_arm(sweep->server->expiry, slot, lease->times.expires_s + LEASE_TRANSIT_S + 1);
     } else if (lease->status != BINDING_ACTIVE && lease->status != BINDING_ABANDONED) {
@@ -172,7 +172,7 @@ static void slot_sweep(struct sweep *sweep, const struct policy *policy, uint32_
         expiry_arm(sweep->server->expiry, slot, now + 1); /* lost a race: look again soon */
         return;
     }
-    lease_arm(sweep, slot, &found.lease);
+    lease_arm(sweep, slot, &found.lease, now);
 }
 
 /* With nearly no slot left, former clients are forgotten early. */
@@ -216,7 +216,7 @@ unsigned sweep_turn(struct sweep *sweep, sec_t now)
     return (unsigned)count;
 }
 
-void sweep_arm_all(struct server *server)
+void sweep_arm_all(struct server *server, sec_t now)
 {
     struct sweep sweep = {.server = server};
     uint32_t slots = store_slot_max(server->store);
@@ -224,7 +224,7 @@ void sweep_arm_all(struct server *server)
 
     for (uint32_t slot = 0; slot < slots; slot++) {
         if (store_read(server->store, slot, &found)) {
-            lease_arm(&sweep, slot, &found.lease);
+            lease_arm(&sweep, slot, &found.lease, now);
         }
     }
 }

@@ -15,6 +15,20 @@ struct sweep {
 unsigned sweep_turn(struct sweep *sweep, sec_t now);
 
 /* Boot: puts every lease on the wheel. */
-void sweep_arm_all(struct server *server);
+void sweep_arm_all(struct server *server, sec_t now);
+
+enum {
+    SWEEP_FREE_LOOK_S = 600
+};
+
+/* When the wheel looks at a free lease again: soon, although it is forgotten much later, since its
+ * client may come back meanwhile and the wheel keeps a slot's older time. */
+static inline sec_t sweep_free_look_s(const struct server *server, const struct lease *lease,
+                                      sec_t now)
+{
+    sec_t forget_s = lease->times.start_s + server->config->remember_s;
+
+    return sec_after(forget_s, now + SWEEP_FREE_LOOK_S) ? now + SWEEP_FREE_LOOK_S : forget_s;
+}
 
 #endif

@@ -169,7 +169,7 @@ static void serve(struct world *world)
     struct frame_port *port = &server->ports[0].frame;
 
     T6_ASSERT(server_apply(server, world->config, &old) == 0 && old == NULL);
-    sweep_arm_all(server);
+    sweep_arm_all(server, world_server_now(world));
     if (!control_clock_check(server, world_server_now(world))) { /* as the program does */
         atomic_store(&server->clock_trusted, false);
         world->clock_error = control_clock_last(server) - world->now;

@@ -109,7 +109,7 @@ static void harness_serve(struct harness *h)
     struct policy *old;
 
     T6_ASSERT(server_apply(h->server, h->config, &old) == 0 && old == NULL);
-    sweep_arm_all(h->server);
+    sweep_arm_all(h->server, h->now);
     control_init(&h->control, h->server);
     ports_set(h);
     for (unsigned i = 0; i < h->server->worker_count; i++) {

@@ -342,6 +342,32 @@ static void test_expiry_frees_and_forgets(void)
     harness_close(&h);
 }
 
+/* A client that released, came back and then vanished: its prefix is not kept for as long as free
+ * leases are remembered. */
+static void test_expiry_after_return(void)
+{
+    struct harness h;
+    struct reply offer, reply, released;
+
+    harness_open(&h, config_text);
+    CHECK(exchange(&h, DHCP6_SOLICIT, 1, NULL, false, &offer));
+    CHECK(exchange(&h, DHCP6_REQUEST, 1, &offer, true, &reply));
+    CHECK(exchange(&h, DHCP6_RELEASE, 1, &reply, true, &released));
+    for (unsigned i = 0; i < 8; i++) { /* the wheel meets the free leases */
+        h.now += 1000;
+        while (sweep_turn(&h.control.sweep, h.now)) {
+        }
+    }
+    CHECK(exchange(&h, DHCP6_SOLICIT, 1, NULL, false, &offer));
+    CHECK(exchange(&h, DHCP6_REQUEST, 1, &offer, true, &reply));
+    h.now += 3600 + 1000;
+    while (sweep_turn(&h.control.sweep, h.now)) {
+    }
+    CHECK_EQ(harness_counter(&h, COUNTER_lease_expired), 2);
+    CHECK_EQ(prefixes_free(&h), 16);
+    harness_close(&h);
+}
+
 /* Design invariant 10: an untrusted clock expires nothing. */
 static void test_untrusted_clock_expires_nothing(void)
 {
@@ -543,6 +569,7 @@ static const struct check_test tests[] = {
     {"release_gives_back", test_release_gives_back},
     {"prefixes_run_out", test_prefixes_run_out},
     {"expiry_frees_and_forgets", test_expiry_frees_and_forgets},
+    {"expiry_after_return", test_expiry_after_return},
     {"untrusted_clock_expires_nothing", test_untrusted_clock_expires_nothing},
     {"replay_restores", test_replay_restores},
     {"home_worker", test_home_worker},
