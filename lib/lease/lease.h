@@ -103,7 +103,7 @@ enum lease_info_tag {
     LEASE_INFO_LINK_LAYER, /* option 79: hardware type 2, address; or the direct sender's MAC */
     LEASE_INFO_FQDN,       /* option 39: flags as answered 1, name in wire form */
     LEASE_INFO_RECONFIGURE_KEY, /* creation time sec_t 4, key 16 */
-    LEASE_INFO_DNS_REMOVAL, /* content of option 116, kept for a partner that updates DNS */
+    LEASE_INFO_DNS_REMOVAL,     /* content of option 116, kept for a partner that updates DNS */
     LEASE_INFO_TAG_COUNT,
 };
 

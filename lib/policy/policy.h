@@ -117,7 +117,7 @@ struct policy_link {
     uint32_t decline_s; /* how long declined addresses rest */
     bool rapid_commit;
     bool reconfigure_key; /* give keys to clients that accept Reconfigure (RFC 9915 20.4) */
-    uint8_t preference; /* server preference, 0 = option left out */
+    uint8_t preference;   /* server preference, 0 = option left out */
     const struct grant *grant;
     int relationship;              /* index of the config's failovers, -1 = stands alone */
     struct policy_options options; /* link and global merged */

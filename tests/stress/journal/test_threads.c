@@ -13,7 +13,7 @@
 enum {
     RINGS = 2,
     CHANGES = 200000, /* per committer */
-    LEASES = 256     /* per committer */
+    LEASES = 256      /* per committer */
 };
 
 struct rig {

@@ -1,6 +1,7 @@
-/* The two rings between threads, each with its producer and its consumer running against each other: change
- * records (base/change.h) and packets on their way to a home worker (server/handover.h). Nothing is
- * lost, nothing comes twice or out of order, no byte of a record changes under way. */
+/* The two rings between threads, each with its producer and its consumer running against each
+ * other: change records (base/change.h) and packets on their way to a home worker
+ * (server/handover.h). Nothing is lost, nothing comes twice or out of order, no byte of a record
+ * changes under way. */
 #include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
@@ -9,7 +10,11 @@
 #include "check.h"
 #include "server/handover.h"
 
-enum { RECORDS = 400000, PACKETS = 1000000, RING_SIZE = 16384 };
+enum {
+    RECORDS = 400000,
+    PACKETS = 1000000,
+    RING_SIZE = 16384
+};
 
 static struct change_ring changes;
 static struct handover packets;
@@ -66,8 +71,8 @@ static void *changes_consume(void *arg)
         }
         memcpy(&number, record.data, sizeof(number));
         wrong += number != n || slot != (uint32_t)n || record.size != record_size(n) ||
-                 (record.size > 8 && (record.data[8] != (uint8_t)n ||
-                                      record.data[record.size - 1] != (uint8_t)n));
+                 (record.size > 8 &&
+                  (record.data[8] != (uint8_t)n || record.data[record.size - 1] != (uint8_t)n));
         n++;
         if (n % 7 == 0) { /* in pieces, as batches do */
             change_ring_consume(&changes, at);
