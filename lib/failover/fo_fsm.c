@@ -465,31 +465,26 @@ static void finish(struct fo_step *s)
 {
     struct fo_fsm *fsm = s->fsm;
     struct grant target = fo_fsm_grant_target(fsm, s->now), granted;
-    bool open = fo_fsm_pool_open_target(fsm, s->now);
 
     if (fsm->revision != fsm->asked) {
         struct grant both = fo_grant_meet(&fsm->settled_grant, &target);
 
         fo_step_act(s, FO_ACT_SETTLE);
-        s->actions.list[s->actions.count - 1].narrow =
-            !fo_grant_equal(&both, &fsm->settled_grant) || (fsm->settled_pool_open && !open);
+        s->actions.list[s->actions.count - 1].narrow = !fo_grant_equal(&both, &fsm->settled_grant);
         fsm->asked = fsm->revision;
         s->persist = false;
     } else if (s->persist) {
         fo_step_act(s, FO_ACT_PERSIST);
     }
     granted = fo_fsm_grant(fsm, s->now);
-    open = fo_fsm_partner_pool_open(fsm, s->now);
     if (fo_fsm_is_settled(fsm)) {
         fsm->settled_grant = target;
-        fsm->settled_pool_open = open;
-        if (!fo_grant_equal(&granted, &fsm->published) || open != fsm->published_pool_open) {
+        if (!fo_grant_equal(&granted, &fsm->published)) {
             fo_step_act(s, FO_ACT_PUBLISH);
         }
         tell(s);
     }
     fsm->published = granted;
-    fsm->published_pool_open = open;
 }
 
 int fo_fsm_step(struct fo_fsm *fsm, const struct fo_fsm_event *event, sec_t now,

@@ -143,7 +143,7 @@ struct fo_fsm_event {
 
 enum fo_act {
     FO_ACT_SETTLE,     /* see above */
-    FO_ACT_PUBLISH,    /* fo_fsm_grant or fo_fsm_partner_pool_open changed, no waiting needed */
+    FO_ACT_PUBLISH,    /* fo_fsm_grant changed, no waiting needed */
     FO_ACT_PERSIST,    /* record changed, nothing waits for it */
     FO_ACT_SEND_STATE, /* fo_fsm_state_message */
     FO_ACT_SEND_UPDREQ,
@@ -196,7 +196,7 @@ struct fo_fsm {
 
     uint32_t revision, settled, asked; /* of record: now, on disk, last SETTLE */
     struct grant settled_grant, published;
-    bool settled_pool_open, published_pool_open, own_exhausted;
+    bool own_exhausted;
 
     bool request_outstanding;        /* UPDREQ or UPDREQALL */
     sec_t progress_s;                /* last update since */
@@ -228,8 +228,10 @@ enum fo_server_state fo_fsm_state(const struct fo_fsm *fsm);
 /* What may be done now, in the workers' terms. */
 struct grant fo_fsm_grant(const struct fo_fsm *fsm, sec_t now);
 
-/* True when prefixes of the partner's pool may be allocated, own ones first (RFC 8156 8.4.1): the
- * caller opens claim bits, and closes them when this ends, which is a narrowing. */
+bool fo_grant_equal(const struct grant *a, const struct grant *b);
+
+/* True when prefixes of the partner's pool may be allocated, own ones first (RFC 8156 8.4.1). Part
+ * of the grant. */
 bool fo_fsm_partner_pool_open(const struct fo_fsm *fsm, sec_t now);
 
 /* True when the record of the present state is durable and its grant in force. UPDREQ of the

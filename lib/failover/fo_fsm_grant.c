@@ -41,7 +41,7 @@ static sec_t partner_pool_from(const struct fo_fsm *fsm)
     return fo_sec_add(fsm->record.down_since_s + LEASE_TRANSIT_S, fsm->record.mclt_s);
 }
 
-bool fo_fsm_pool_open_target(const struct fo_fsm *fsm, sec_t now)
+static bool pool_open_target(const struct fo_fsm *fsm, sec_t now)
 {
     return is_alone(fsm) && !is_handed_over(fsm) && !sec_after(partner_pool_from(fsm), now);
 }
@@ -68,10 +68,11 @@ struct grant fo_fsm_grant_target(const struct fo_fsm *fsm, sec_t now)
         .address_parity = own_parity(fsm),
         .mclt_s = is_alone(fsm) ? 0 : fsm->record.mclt_s,
         .partner = true,
+        .partner_prefixes = pool_open_target(fsm, now),
     };
 
     grant.allocate = row->allocate && !held && is_pool_known(fsm) && grant.service != GRANT_SILENT;
-    if (fsm->config.partner_addresses && fsm->own_exhausted && fo_fsm_pool_open_target(fsm, now)) {
+    if (fsm->config.partner_addresses && fsm->own_exhausted && pool_open_target(fsm, now)) {
         grant.address_parity = -1;
     }
     return grant;
@@ -85,6 +86,7 @@ struct grant fo_grant_meet(const struct grant *a, const struct grant *b)
         .address_parity = a->address_parity < 0 ? b->address_parity : a->address_parity,
         .mclt_s = a->mclt_s,
         .partner = a->partner || b->partner,
+        .partner_prefixes = a->partner_prefixes && b->partner_prefixes,
     };
 
     if (a->mclt_s == 0 || (b->mclt_s && b->mclt_s < a->mclt_s)) {
@@ -97,7 +99,7 @@ bool fo_grant_equal(const struct grant *a, const struct grant *b)
 {
     return a->service == b->service && a->allocate == b->allocate &&
            a->address_parity == b->address_parity && a->mclt_s == b->mclt_s &&
-           a->partner == b->partner;
+           a->partner == b->partner && a->partner_prefixes == b->partner_prefixes;
 }
 
 struct grant fo_fsm_grant(const struct fo_fsm *fsm, sec_t now)
@@ -109,7 +111,7 @@ struct grant fo_fsm_grant(const struct fo_fsm *fsm, sec_t now)
 
 bool fo_fsm_partner_pool_open(const struct fo_fsm *fsm, sec_t now)
 {
-    return fo_fsm_pool_open_target(fsm, now) && (fo_fsm_is_settled(fsm) || fsm->settled_pool_open);
+    return fo_fsm_grant(fsm, now).partner_prefixes;
 }
 
 bool fo_fsm_is_settled(const struct fo_fsm *fsm)
@@ -210,7 +212,7 @@ bool fo_fsm_timer(const struct fo_fsm *fsm, enum fo_timer timer, sec_t *ret_at_s
         return fsm->handover == FO_HANDOVER_SERVING || fsm->handover == FO_HANDOVER_DRAINING;
     case FO_TIMER_PARTNER_POOL:
         *ret_at_s = partner_pool_from(fsm);
-        return is_alone(fsm) && !fsm->published_pool_open && fo_fsm_is_settled(fsm) &&
+        return is_alone(fsm) && !fsm->published.partner_prefixes && fo_fsm_is_settled(fsm) &&
                !is_handed_over(fsm);
     case FO_TIMER_HOLD:
         *ret_at_s = r->hold_until_s;

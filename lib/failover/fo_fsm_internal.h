@@ -29,11 +29,9 @@ static inline sec_t fo_sec_add(sec_t a, uint32_t seconds)
 
 /* The grant of the present state, as if settled. */
 struct grant fo_fsm_grant_target(const struct fo_fsm *fsm, sec_t now);
-bool fo_fsm_pool_open_target(const struct fo_fsm *fsm, sec_t now);
 
 /* What both allow. */
 struct grant fo_grant_meet(const struct grant *a, const struct grant *b);
-bool fo_grant_equal(const struct grant *a, const struct grant *b);
 
 /* One step under way. */
 struct fo_step {

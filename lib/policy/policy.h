@@ -37,6 +37,7 @@ struct grant {
     int8_t address_parity; /* lowest bit of new addresses, -1 = any (RFC 8156 4.2.1) */
     uint32_t mclt_s;       /* lifetime limit beyond the acknowledged one, 0 = none (4.4) */
     bool partner;          /* leases pass through EXPIRED/RELEASED before FREE (4.2.2.1) */
+    bool partner_prefixes; /* once a pool's own share is used up, the partner's is open (8.4.1) */
 };
 
 /* One option of a set: the whole TLV (several TLVs back to back for repeating options). */
@@ -66,10 +67,17 @@ struct policy_pool {
     uint64_t classes; /* client must be in one of these; 0 = anyone */
     const struct grant *grant;
     struct claim *claim; /* PD: ownership bits, attached by server/apply.c before publishing */
+    struct claim *partner_claim; /* PD in a relationship: bits of what is free and the partner's */
     uint8_t free_status; /* PD: FREE, or FREE-BACKUP where we are the secondary: the status in which
                           * the bit is set; by server/apply.c too */
     const char *name;    /* "<link>/<range>[/<delegated_length>]" unless configured */
 };
+
+/* The status of free prefixes that are the partner's, by one's own. */
+static inline uint8_t policy_partner_status(uint8_t free_status)
+{
+    return free_status == BINDING_FREE ? BINDING_FREE_BACKUP : BINDING_FREE;
+}
 
 struct policy_class {
     const char *name;

@@ -11,7 +11,8 @@ enum {
 struct claims_row {
     struct ip6_range range;
     uint8_t delegated_length;
-    struct claim *claim;
+    uint8_t free_status;
+    struct claim *claim, *partner; /* partner: only in a relationship */
 };
 
 struct claims {
@@ -29,6 +30,7 @@ void claims_free(struct claims *claims)
 {
     for (unsigned i = 0; claims && i < claims->count; i++) {
         claim_free(claims->rows[i].claim);
+        claim_free(claims->rows[i].partner);
     }
     free(claims);
 }
@@ -48,20 +50,35 @@ static void excludes_take(const struct pool *pool, struct claim *claim)
     }
 }
 
-/* The pool's bitmap: the one it had, or a new one with *ret_new set. Prefixes nobody ever had are
- * ours, but for the secondary of a pair (RFC 8156 4.2.2). */
-static int claim_of(struct claims *claims, const struct pool *pool, bool ours,
-                    struct claim **ret_claim, bool *ret_new)
+/* Prefixes nobody ever had are the primary's (RFC 8156 4.2.2). */
+static int claim_make(const struct pool *pool, bool all_set, struct claim **ret_claim)
 {
+    int r = claim_new((uint32_t)pool_unit_count(pool), all_set, ret_claim);
+
+    if (r == 0 && all_set) {
+        excludes_take(pool, *ret_claim);
+    }
+    return r;
+}
+
+/* Attaches the pool's bitmaps: those it had, or new ones with *ret_new set. -EBUSY: they say who
+ * owns its prefixes in a relationship, which it has left or joined or where it has another role. */
+static int claims_of(struct claims *claims, struct policy_pool *pool, bool related, bool *ret_new)
+{
+    bool ours = pool->free_status == BINDING_FREE;
     struct claims_row *row;
     int r;
 
     for (unsigned i = 0; i < claims->count; i++) {
         row = &claims->rows[i];
-        if (ip6_equal(row->range.first, pool->range.first) &&
-            ip6_equal(row->range.last, pool->range.last) &&
-            row->delegated_length == pool->delegated_length) {
-            *ret_claim = row->claim;
+        if (ip6_equal(row->range.first, pool->pool.range.first) &&
+            ip6_equal(row->range.last, pool->pool.range.last) &&
+            row->delegated_length == pool->pool.delegated_length) {
+            if (row->free_status != pool->free_status || related != (row->partner != NULL)) {
+                return -EBUSY;
+            }
+            pool->claim = row->claim;
+            pool->partner_claim = row->partner;
             *ret_new = false;
             return 0;
         }
@@ -70,19 +87,31 @@ static int claim_of(struct claims *claims, const struct pool *pool, bool ours,
         return -ENOSPC;
     }
     row = &claims->rows[claims->count];
-    r = claim_new((uint32_t)pool_unit_count(pool), ours, &row->claim);
+    *row = (struct claims_row){pool->pool.range, pool->pool.delegated_length, pool->free_status,
+                               NULL, NULL};
+    r = claim_make(&pool->pool, ours, &row->claim);
+    if (r == 0 && related) {
+        r = claim_make(&pool->pool, !ours, &row->partner);
+    }
     if (r) {
+        claim_free(row->claim);
         return r;
     }
-    row->range = pool->range;
-    row->delegated_length = pool->delegated_length;
     claims->count++;
-    if (ours) {
-        excludes_take(pool, row->claim);
-    }
-    *ret_claim = row->claim;
+    pool->claim = row->claim;
+    pool->partner_claim = row->partner;
     *ret_new = true;
     return 0;
+}
+
+/* One bitmap's bit of a lease's prefix, which is set in status alone. */
+static void bit_set(struct claim *claim, uint32_t unit, bool set)
+{
+    if (claim && !set) {
+        (void)claim_take(claim, unit);
+    } else if (claim && !claim_test(claim, unit)) {
+        (void)claim_give(claim, unit);
+    }
 }
 
 /* Makes the bits of all prefixes that have a lease agree with it, in pools whose bitmap is new. */
@@ -106,18 +135,15 @@ static void claims_set(struct server *server, const struct policy *policy, const
         }
         row = &policy->pools[pool];
         unit = (uint32_t)pool_unit_index(&row->pool, &found.lease.resource);
-        if (found.lease.status != row->free_status) {
-            (void)claim_take(row->claim, unit);
-        } else if (row->free_status == BINDING_FREE_BACKUP && !claim_test(row->claim, unit)) {
-            (void)claim_give(row->claim, unit);
-        }
+        bit_set(row->claim, unit, found.lease.status == row->free_status);
+        bit_set(row->partner_claim, unit,
+                found.lease.status == policy_partner_status(row->free_status));
     }
 }
 
 /* The status of free prefixes that are this server's to give. */
-static uint8_t free_status(const struct config *config, const struct policy *policy, unsigned pool)
+static uint8_t free_status(const struct config *config, int relationship)
 {
-    int relationship = policy->links[policy->pools[pool].link].relationship;
     bool secondary =
         relationship >= 0 && config->failovers[relationship].role == CONFIG_ROLE_SECONDARY;
 
@@ -132,11 +158,11 @@ static int claims_attach(struct server *server, const struct config *config, str
 
     for (unsigned i = 0; r == 0 && i < policy->pool_count; i++) {
         struct policy_pool *pool = &policy->pools[i];
+        int relationship = policy->links[pool->link].relationship;
 
         if (pool->pool.type == LEASE_TYPE_PD) {
-            pool->free_status = free_status(config, policy, i);
-            r = claim_of(server->claims, &pool->pool, pool->free_status == BINDING_FREE,
-                         &pool->claim, &is_new[i]);
+            pool->free_status = free_status(config, relationship);
+            r = claims_of(server->claims, pool, relationship >= 0, &is_new[i]);
             any_new |= is_new[i];
         }
     }

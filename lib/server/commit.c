@@ -9,12 +9,19 @@ static bool status_is_free(uint8_t status)
     return status == BINDING_FREE || status == BINDING_FREE_BACKUP;
 }
 
-/* True when the prefix's claim bit is set, the change's own winning apart: it is free and ours.
- * Prefixes nobody ever had are the primary's (RFC 8156 4.2.2). */
-static bool base_is_ours(const struct lease_found *found, const struct policy_pool *pool)
+/* The bitmap in which a prefix of that status has its bit, NULL when in none: free and ours, or
+ * free and the partner's. Prefixes nobody ever had are the primary's (RFC 8156 4.2.2). */
+static struct claim *claim_of(const struct policy_pool *pool, uint8_t status)
 {
-    return (found->slot == LEASE_SLOT_NONE ? BINDING_FREE : found->lease.status) ==
-           pool->free_status;
+    if (status == pool->free_status) {
+        return pool->claim;
+    }
+    return status == policy_partner_status(pool->free_status) ? pool->partner_claim : NULL;
+}
+
+static uint8_t base_status(const struct lease_found *found)
+{
+    return found->slot == LEASE_SLOT_NONE ? BINDING_FREE : found->lease.status;
 }
 
 static void record_publish(struct change_ring *ring, const struct lease *lease,
@@ -32,10 +39,9 @@ static int commit(struct server *server, const struct policy *policy, unsigned c
     const struct lease *next = change->next;
     bool pooled = next->resource.type == LEASE_TYPE_PD && change->pool >= 0;
     const struct policy_pool *pool = pooled ? &policy->pools[change->pool] : NULL;
-    struct claim *claim = pooled ? pool->claim : NULL;
-    bool was_ours = pooled && base_is_ours(change->base, pool);
-    bool is_ours = pooled && next->status == pool->free_status;
-    bool win = was_ours && !is_ours && !claimed;
+    struct claim *from = pooled ? claim_of(pool, base_status(change->base)) : NULL;
+    struct claim *to = pooled ? claim_of(pool, next->status) : NULL;
+    bool win = from && from != to && !claimed;
     bool is_free = status_is_free(next->status);
     uint32_t unit = 0;
     struct store_committed done;
@@ -44,14 +50,14 @@ static int commit(struct server *server, const struct policy *policy, unsigned c
     if (pooled) {
         unit = (uint32_t)pool_unit_index(&pool->pool, &next->resource);
     }
-    if (win && !claim_take(claim, unit)) {
+    if (win && !claim_take(from, unit)) {
         return -EAGAIN;
     }
     r = store_commit(server->store, committer,
                      change->base->slot == LEASE_SLOT_NONE ? NULL : change->base, next, &done);
     if (r) {
         if (win) {
-            (void)claim_give(claim, unit);
+            (void)claim_give(from, unit);
         }
         return r;
     }
@@ -64,8 +70,8 @@ static int commit(struct server *server, const struct policy *policy, unsigned c
         expiry_arm(server->expiry, done.slot, sweep_free_look_s(server, next, next->times.start_s));
     }
     record_publish(&server->rings[committer], next, &done, ret_position);
-    if (is_ours && !was_ours) {
-        (void)claim_give(claim, unit);
+    if (to && from != to) {
+        (void)claim_give(to, unit);
     }
     return 0;
 }

@@ -13,13 +13,6 @@ void relation_settle_begin(struct relation *relation, uint32_t revision, bool na
     relation->settling = SETTLING_GRANT;
 }
 
-static bool grant_equal(const struct grant *a, const struct grant *b)
-{
-    return a->service == b->service && a->allocate == b->allocate &&
-           a->address_parity == b->address_parity && a->mclt_s == b->mclt_s &&
-           a->partner == b->partner;
-}
-
 /* Publishes the grant as it should be. False when it stands already, or has to wait: for the grace
  * period of the policy before, or for memory. */
 static bool grant_publish(struct relation *relation, sec_t now)
@@ -28,7 +21,7 @@ static bool grant_publish(struct relation *relation, sec_t now)
     struct policy *old = atomic_load_explicit(&server->policy, memory_order_relaxed), *next;
     struct grant grant = fo_fsm_grant(&relation->fsm, now);
 
-    if (grant_equal(&old->grants[relation->index], &grant) || relation->retired ||
+    if (fo_grant_equal(&old->grants[relation->index], &grant) || relation->retired ||
         policy_rebuild(old, old->revision + 1, &next)) {
         return false;
     }
@@ -42,7 +35,7 @@ static bool grant_stands(const struct relation *relation, sec_t now)
 {
     struct grant grant = fo_fsm_grant(&relation->fsm, now);
 
-    return grant_equal(&server_policy(relation->server)->grants[relation->index], &grant);
+    return fo_grant_equal(&server_policy(relation->server)->grants[relation->index], &grant);
 }
 
 static bool record_publish(struct relation *relation, uint64_t *ret_position)

@@ -246,14 +246,29 @@ static bool source_find(void *ctx, const struct resource *resource, struct lease
     return store_find(((struct worker *)ctx)->server->store, resource, ret_found);
 }
 
+/* The partner's share of a pool, where it may be used: own ones must be used up before (RFC
+ * 8156 8.4.1). */
+static const struct claim *pool_partner_claim(const struct policy_pool *pool)
+{
+    return pool->grant->partner_prefixes && claim_count(pool->claim) == 0 ? pool->partner_claim
+                                                                          : NULL;
+}
+
 static bool source_claim_test(void *ctx, unsigned pool, uint32_t unit)
 {
-    return claim_test(((struct worker *)ctx)->policy->pools[pool].claim, unit);
+    const struct policy_pool *row = &((struct worker *)ctx)->policy->pools[pool];
+    const struct claim *partner = pool_partner_claim(row);
+
+    return claim_test(row->claim, unit) || (partner && claim_test(partner, unit));
 }
 
 static bool source_claim_next(void *ctx, unsigned pool, uint32_t from, uint32_t *ret_unit)
 {
-    return claim_peek_next(((struct worker *)ctx)->policy->pools[pool].claim, from, ret_unit);
+    const struct policy_pool *row = &((struct worker *)ctx)->policy->pools[pool];
+    const struct claim *partner = pool_partner_claim(row);
+
+    return claim_peek_next(row->claim, from, ret_unit) ||
+           (partner && claim_peek_next(partner, from, ret_unit));
 }
 
 static void work_decide(struct worker *worker, struct work *work)
