@@ -10,9 +10,9 @@ uint64_t fo_balance_target(struct fo_balance_counts counts, unsigned share_perce
     return all / 100 * share_percent + all % 100 * share_percent / 100;
 }
 
-static bool is_recent(bool ever, sec_t then, sec_t now)
+static bool is_recent(bool ever, sec_t then, uint32_t interval_s, sec_t now)
 {
-    return ever && sec_after(then + FO_BALANCE_INTERVAL_S, now);
+    return ever && sec_after(then + interval_s, now);
 }
 
 /* A side with less than a quarter of its share runs dry before a minute is over. */
@@ -21,25 +21,63 @@ static bool is_urgent(uint64_t has, uint64_t target)
     return has < target && has <= target / 4;
 }
 
+void fo_balance_note(struct fo_balance *balance, struct fo_balance_counts counts, msec_t now_ms)
+{
+    msec_t passed_ms = now_ms - balance->noted_ms;
+    uint64_t used, rate = balance->primary_rate;
+
+    if (balance->noted && passed_ms < FO_BALANCE_NOTE_MS) {
+        return;
+    }
+    if (balance->noted && passed_ms < FO_BALANCE_FORGET_MS) {
+        used = counts.primary < balance->primary ? balance->primary - counts.primary : 0;
+        used = used * 1000 / passed_ms;
+        rate -= rate * passed_ms / FO_BALANCE_FORGET_MS;
+        balance->primary_rate = used > rate ? used : rate;
+    } else {
+        balance->primary_rate = balance->noted ? 0 : rate;
+    }
+    balance->noted = true;
+    balance->noted_ms = now_ms;
+    balance->primary = counts.primary;
+}
+
+/* The secondary's share, less what clients use up before the next move can have its effect: only
+ * the primary gives prefixes to new clients while both are there. */
+static uint64_t target_now(const struct fo_balance *balance, struct fo_balance_counts counts,
+                           unsigned share_percent)
+{
+    uint64_t target = fo_balance_target(counts, share_percent);
+    uint64_t all = counts.primary + counts.secondary;
+    uint64_t need = balance->primary_rate * FO_BALANCE_AHEAD_S;
+    uint64_t spare = all > need ? all - need : 0;
+
+    return target < spare ? target : spare;
+}
+
 struct fo_balance_plan fo_balance_plan(struct fo_balance *balance, struct fo_balance_counts counts,
                                        unsigned share_percent, sec_t now)
 {
     struct fo_balance_plan plan = {FO_MOVE_NONE, 0};
-    uint64_t target = fo_balance_target(counts, share_percent);
+    uint64_t target = target_now(balance, counts, share_percent);
     uint64_t rest = counts.primary + counts.secondary - target, slack = target / 4;
-    bool urgent = is_urgent(counts.secondary, target) || is_urgent(counts.primary, rest);
+    bool take = is_urgent(counts.primary, rest) ||
+                counts.primary < balance->primary_rate * FO_BALANCE_AHEAD_S;
+    bool give = is_urgent(counts.secondary, target) &&
+                !is_recent(balance->moved, balance->moved_s, FO_BALANCE_URGENT_S, now);
 
-    if (!urgent && is_recent(balance->moved, balance->moved_s, now)) {
+    if (!take && !give && is_recent(balance->moved, balance->moved_s, FO_BALANCE_INTERVAL_S, now)) {
         return plan;
     }
     if (counts.secondary + slack < target) {
         plan = (struct fo_balance_plan){FO_MOVE_GIVE, target - counts.secondary};
-    } else if (counts.secondary > target + slack) {
+    } else if (counts.secondary > target + (take ? 0 : slack)) {
         plan = (struct fo_balance_plan){FO_MOVE_TAKE, counts.secondary - target};
     }
     if (plan.move != FO_MOVE_NONE) {
         balance->moved = true;
         balance->moved_s = now;
+        balance->noted = false; /* what is moved is not used up */
     }
     return plan;
 }
@@ -49,7 +87,8 @@ bool fo_balance_should_ask(struct fo_balance *balance, struct fo_balance_counts 
 {
     uint64_t target = fo_balance_target(counts, share_percent);
 
-    if (counts.secondary >= (target + 1) / 2 || is_recent(balance->asked, balance->asked_s, now)) {
+    if (counts.secondary >= (target + 1) / 2 ||
+        is_recent(balance->asked, balance->asked_s, FO_BALANCE_INTERVAL_S, now)) {
         return false;
     }
     balance->asked = true;

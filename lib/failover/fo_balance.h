@@ -8,6 +8,10 @@
 
 enum {
     FO_BALANCE_INTERVAL_S = 60, /* between moves that are not urgent */
+    FO_BALANCE_URGENT_S = 2,    /* between gifts that are */
+    FO_BALANCE_AHEAD_S = 2,     /* for so long the primary's own share shall last at least */
+    FO_BALANCE_NOTE_MS = 50,    /* counts are compared that far apart */
+    FO_BALANCE_FORGET_MS = 8000 /* what was used up so long ago says nothing more */
 };
 
 /* Delegable units of one pool, by owner. */
@@ -32,14 +36,22 @@ struct fo_balance {
     sec_t moved_s;
     bool asked; /* asked_s is set */
     sec_t asked_s;
+    bool noted; /* the next three are set */
+    msec_t noted_ms;
+    uint64_t primary;
+    uint64_t primary_rate; /* units a second that clients use up */
 };
 
 /* Units the secondary should have. */
 uint64_t fo_balance_target(struct fo_balance_counts counts, unsigned share_percent);
 
+/* Primary. Tells how much there is now; from this follows how fast it is used up. */
+void fo_balance_note(struct fo_balance *balance, struct fo_balance_counts counts, msec_t now_ms);
+
 /* Primary. What to move now, so that the secondary has its share; NONE within a quarter of it, and
- * within a minute of the last move - unless one side is nearly dry. Remembers the move. Moves under
- * way (sent, not answered) count as done in counts. */
+ * within a minute of the last move - unless one side is nearly dry. Of a share that clients are
+ * about to use up before long the secondary gets nothing, and what it has comes back. Remembers the
+ * move. Moves under way (sent, not answered) count as done in counts. */
 struct fo_balance_plan fo_balance_plan(struct fo_balance *balance, struct fo_balance_counts counts,
                                        unsigned share_percent, sec_t now);
 

@@ -124,6 +124,18 @@ uint32_t dirty_next(const struct dirty *dirty, unsigned relationship, uint32_t f
     return from < end ? from : end;
 }
 
+uint64_t dirty_count(const struct dirty *dirty, unsigned relationship, enum dirty_kind kind)
+{
+    _Atomic uint64_t *bits = bitmap(dirty, relationship, kind);
+    uint64_t count = 0;
+
+    for (size_t i = 0; i < dirty->words; i++) {
+        count +=
+            (unsigned)__builtin_popcountll(atomic_load_explicit(&bits[i], memory_order_relaxed));
+    }
+    return count;
+}
+
 void dirty_move(struct dirty *dirty, unsigned relationship, enum dirty_kind from)
 {
     _Atomic uint64_t *source = bitmap(dirty, relationship, from);

@@ -39,6 +39,8 @@ bool dirty_is_open(const struct dirty *dirty, unsigned relationship, uint32_t sl
  * of 64 and then returns where to go on, with *ret_found false. */
 uint32_t dirty_next(const struct dirty *dirty, unsigned relationship, uint32_t from, uint32_t end,
                     unsigned words_max, bool *ret_found);
+/* How many slots have their bit set; a look at every word. Control core only. */
+uint64_t dirty_count(const struct dirty *dirty, unsigned relationship, enum dirty_kind kind);
 /* Makes everything of one kind due. */
 void dirty_move(struct dirty *dirty, unsigned relationship, enum dirty_kind from);
 

@@ -107,13 +107,14 @@ int relation_new(struct server *server, unsigned index, struct fo_time now,
                  struct relation **ret_relation)
 {
     const struct config_failover *failover = &server->config->failovers[index];
-    struct relation *relation = calloc(1, sizeof(*relation));
+    struct relation *relation = aligned_alloc(CACHE_LINE, sizeof(*relation)); /* a multiple of it */
     int r = relation ? 0 : -ENOMEM;
 
     T6_ASSERT(index < server->endpoint_count && server->worker_count < RELATION_RINGS_MAX);
     if (r) {
         return r;
     }
+    memset(relation, 0, sizeof(*relation));
     relation->server = server;
     relation->index = index;
     relation->role = failover->role == CONFIG_ROLE_PRIMARY ? FO_PRIMARY : FO_SECONDARY;
@@ -237,6 +238,14 @@ static void bare_send(struct relation *relation, enum fo_message_type type, stru
     control_send(relation, frame, fo_encode_bare(type, 0, frame, sizeof(frame)), now);
 }
 
+void relation_pool_request(struct relation *relation, struct fo_time now)
+{
+    if (relation->link.pool_request.xid == 0) {
+        relation->stats.pool_requests++;
+        bare_send(relation, FO_POOLREQ, now);
+    }
+}
+
 static void bare_answer(struct relation *relation, enum fo_message_type type, uint32_t xid,
                         uint32_t connection, struct fo_time now)
 {
@@ -287,7 +296,7 @@ static void act(struct relation *relation, enum fo_act what, uint32_t revision, 
         relation_pass_begin(relation, false, true);
         break;
     case FO_ACT_SEND_POOLREQ:
-        bare_send(relation, FO_POOLREQ, now);
+        relation_pool_request(relation, now);
         break;
     case FO_ACT_DROP:
         fo_link_disconnect(&relation->link, FO_STATUS_UNSPEC_FAIL, "begins anew", now);
@@ -334,6 +343,7 @@ int relation_command(struct relation *relation, const struct fo_fsm_event *event
                      struct fo_time now)
 {
     relation->handover_failed = false;
+    relation->busy = true; /* what it asks for is done at once */
     return step(relation, event, now);
 }
 
@@ -376,7 +386,7 @@ static void message_take(struct relation *relation, const struct fo_link_event *
         step_type = FO_FSM_UPDDONE;
         break;
     case FO_POOLREQ:
-        relation->move.asked = relation->role == FO_PRIMARY;
+        relation->stats.pool_requests++; /* the counts are looked at all the time */
         bare_answer(relation, FO_POOLRESP, event->message.xid, event->connection, now);
         break;
     case FO_POOLRESP:
@@ -391,9 +401,14 @@ static void message_take(struct relation *relation, const struct fo_link_event *
     relation_step_type(relation, step_type, now);
 }
 
-static void connection_over(struct relation *relation, struct fo_time now)
+static void connection_over(struct relation *relation, const struct fo_link_event *event,
+                            struct fo_time now)
 {
+    relation->down_reason = event->reason;
+    relation->down_s = now.s;
+    memcpy(relation->down_text, event->text, sizeof(relation->down_text));
     relation_send_reset(relation);
+    relation_balance_reset(relation);
     relation->request_due = false;
     relation->replies_head = relation->replies_tail = 0;
     relation_step_type(relation, FO_FSM_DISCONNECTED, now);
@@ -425,7 +440,7 @@ static bool events_take(struct relation *relation, struct fo_time now)
         case FO_EVENT_SKEW: /* counted in link.stats */
             break;
         case FO_EVENT_DOWN:
-            connection_over(relation, now);
+            connection_over(relation, &event, now);
             break;
         }
     }

@@ -16,6 +16,7 @@
 #ifndef SERVER_RELATION_H
 #define SERVER_RELATION_H
 
+#include "base/histogram.h"
 #include "failover/fo_balance.h"
 #include "failover/fo_fsm.h"
 #include "failover/fo_greet.h"
@@ -30,7 +31,9 @@ enum {
     RELATION_COMMITS_MAX = 1024,     /* leases of one message */
     RELATION_BLOCK_MAX = 256,        /* units of one block we take; larger ones are to be split */
     RELATION_RINGS_MAX = CONFIG_WORKERS_MAX + 1,
-    RELATION_STALL_S = 60, /* updates in flight, no answer */
+    RELATION_STALL_S = 60,       /* updates in flight, no answer */
+    RELATION_POOLS_MAX = 4096,   /* as many as there are claim bitmaps */
+    RELATION_CONFLICTS_MAX = 32, /* remembered for the operator */
 };
 
 /* A moment in all change rings: everything published before it is durable once passed. */
@@ -49,8 +52,23 @@ enum relation_settling {
 struct relation_flight {
     bool used;
     bool counted; /* the pass under way waits for its answer */
+    bool taking;  /* a prefix asked back */
     uint32_t slot;
+    struct resource resource;
     uint64_t version;
+    uint64_t number; /* of all flights */
+};
+
+/* How far the partner is behind, measured again and again: from a moment to that at which all that
+ * was to be sent then is acknowledged. */
+struct relation_lag {
+    bool measuring;
+    bool walked;     /* the scan has been everywhere since */
+    msec_t begun_ms; /* since when */
+    uint32_t from;   /* where the scan stood */
+    bool wrapped;
+    uint64_t number; /* walked: flights below this one count */
+    struct histogram ms;
 };
 
 /* One walk over everything the partner has to know: for UPDREQ(ALL), on entering NORMAL, for a
@@ -69,8 +87,18 @@ struct relation_stats {
     uint64_t updates_taken, updates_refused; /* leases of the partner's updates */
     uint64_t conflicts;                      /* one lease, two clients (facts F.44) */
     uint64_t unsendable;                     /* leases no frame takes */
-    uint64_t units_given;                    /* prefixes handed to the secondary */
+    uint64_t units_given, units_asked_back;  /* prefixes, to and from the secondary */
+    uint64_t pool_requests;                  /* POOLREQ sent or received */
     uint64_t alarms;                         /* FO_ACT_ALARM */
+};
+
+/* One lease that both servers gave away (facts F.44). */
+struct relation_conflict {
+    sec_t at_s;
+    struct resource resource;
+    bool own_kept; /* our client keeps it; else the partner's does */
+    uint8_t own_size, partner_size;
+    uint8_t own_duid[DUID_SIZE_MAX], partner_duid[DUID_SIZE_MAX];
 };
 
 struct relation {
@@ -81,6 +109,12 @@ struct relation {
     struct fo_link link;
     struct fo_fsm fsm;
     struct relation_stats stats;
+    /* The last ones, that of number n in [(n - 1) % RELATION_CONFLICTS_MAX]; stats.conflicts
+     * numbers. */
+    struct relation_conflict conflicts[RELATION_CONFLICTS_MAX];
+    enum fo_down_reason down_reason; /* of the last connection or attempt that ended */
+    sec_t down_s;                    /* when; 0: none did */
+    char down_text[FO_TEXT_SIZE_MAX + 1];
     bool stopped, handover_failed; /* told by the machine */
     bool busy;                     /* there is more to do at once */
 
@@ -94,6 +128,8 @@ struct relation {
 
     struct relation_flight flights[FO_UNACKED_MAX];
     unsigned flight_free[FO_UNACKED_MAX], flight_free_count;
+    uint64_t flight_number; /* of the next one */
+    struct relation_lag lag;
     sec_t flight_progress_s; /* the last answer, or the first update with none under way */
     uint32_t hand;           /* where the scan for dirty leases goes on */
     struct relation_pass pass;
@@ -115,17 +151,17 @@ struct relation {
     size_t replies_head, replies_tail;
     uint8_t *scratch; /* FO_FRAME_SIZE_MAX, a reply being made */
 
-    struct relation_move { /* balance, one pool at a time; primary only */
-        bool counting, moving;
-        bool asked;                       /* POOLREQ */
-        sec_t next_s;                     /* when to count again */
-        uint32_t slot;                    /* counting: where */
-        unsigned pool;                    /* moving: which */
+    struct relation_move {                /* balance, one pool at a time */
+        bool searching;                   /* units of the pool are being moved */
+        bool take;                        /* back from the secondary, else to it */
+        unsigned pool;                    /* looked at next, or being moved */
         const struct policy_index *index; /* of the policy whose pools are meant */
-        struct claim *claim;              /* moving: the pool's */
-        bool searching;                   /* search is set for the pool */
-        uint64_t *backup;                 /* counted FREE-BACKUP units per pool */
-        struct fo_balance *balance;
+        struct claim *claim;              /* from which bits are won */
+
+        struct relation_pool {
+            struct fo_balance balance;
+            uint32_t moving; /* asked back, not answered */
+        } * pools;           /* by number in the policy */
         struct fo_block_search search;
         struct fo_block block; /* won, units before block_at committed */
         uint32_t block_at;
@@ -154,6 +190,37 @@ msec_t relation_deadline(const struct relation *relation, struct fo_time now);
 
 bool relation_wants_grace(const struct relation *relation);
 void relation_grace_done(struct relation *relation);
+
+/* What is free of a pool of delegable prefixes, in units. */
+struct relation_pool_counts {
+    uint64_t own, partner;
+    uint64_t moving;        /* asked back from the secondary, not answered; primary only */
+    uint64_t backup_target; /* what the secondary should have */
+    bool open;              /* the partner's may be used when the own are used up */
+};
+
+/* Pool by number in the policy. False: it is not of this relationship, or of addresses. */
+bool relation_pool_counts(const struct relation *relation, unsigned pool,
+                          struct relation_pool_counts *ret_counts);
+
+struct relation_status {
+    const char *name;
+    enum fo_role role;
+    struct fo_explain state; /* own and partner's, since when, why, what next */
+    enum fo_link_state link;
+    enum fo_handover handover;
+    uint32_t mclt_s; /* agreed */
+    uint64_t dirty;  /* leases the partner is still to be told of */
+    unsigned unacked;
+    uint64_t refused;
+    bool pass;        /* serving UPDREQ(ALL), or everything it does not know */
+    msec_t behind_ms; /* it has acknowledged all that was there so long ago */
+    struct relation_stats stats;
+};
+
+/* Costs a look at every dirty word: for people, not for loops. */
+void relation_status(const struct relation *relation, struct fo_time now,
+                     struct relation_status *ret_status);
 
 enum relation_end {
     RELATION_KEEP, /* look again at *ret_again_s */

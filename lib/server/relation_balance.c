@@ -1,30 +1,36 @@
-/* The secondary's share of delegable prefixes (RFC 8156 4.2.2; facts B.6, F.43): the primary
- * counts, wins claim bits of whole blocks and commits their units as FREE-BACKUP; the updates then
- * go out like all others, so what was handed over is durable before it is sent. */
+/* The secondary's share of delegable prefixes (RFC 8156 4.2.2; facts B.6, F.43). The primary looks
+ * at the counts of both sides again and again, wins claim bits of whole blocks and commits their
+ * units: FREE-BACKUP to hand them over, PENDING-FREE to ask for them back. The updates then go out
+ * like all others, so what moves is durable before it is sent. A unit that was asked back is
+ * nobody's to give until the secondary has agreed; if it has leased it meanwhile, its update says
+ * so. The time at which the unit's status began stays, so that any such lease is later. */
 #include <stdlib.h>
 
 #include "server/relation_internal.h"
 #include "store/claim.h"
 
 enum {
-    POOLS_MAX = 4096, /* as many as there are claim bitmaps */
-    COUNT_MAX = 1024, /* slots per turn */
-    UNITS_MAX = 64,   /* commits per turn */
-    RUNS_MAX = 16,    /* runs of free units per turn */
+    LOOK_MAX = 256,  /* pools looked at per turn */
+    UNITS_MAX = 256, /* commits per turn */
+    RUNS_MAX = 64,   /* runs of free units per turn */
     RUN_UNITS_MAX = 4096,
+    ANSWER_S = 60, /* units asked back are looked at that often */
 };
 
 int relation_balance_init(struct relation *relation)
 {
-    relation->move.backup = calloc(POOLS_MAX, sizeof(*relation->move.backup));
-    relation->move.balance = calloc(POOLS_MAX, sizeof(*relation->move.balance));
-    return relation->move.backup && relation->move.balance ? 0 : -ENOMEM;
+    relation->move.pools = calloc(RELATION_POOLS_MAX, sizeof(*relation->move.pools));
+    return relation->move.pools ? 0 : -ENOMEM;
 }
 
 void relation_balance_done(struct relation *relation)
 {
-    free(relation->move.backup);
-    free(relation->move.balance);
+    free(relation->move.pools);
+}
+
+uint64_t relation_balance_moving(const struct relation *relation, unsigned pool)
+{
+    return pool < RELATION_POOLS_MAX ? relation->move.pools[pool].moving : 0;
 }
 
 /* Gives back the bits of a block's units not committed. */
@@ -41,46 +47,23 @@ static void block_drop(struct relation *relation)
 static void move_stop(struct relation *relation)
 {
     block_drop(relation);
-    relation->move.counting = relation->move.moving = relation->move.searching = false;
+    relation->move.searching = false;
 }
 
-static void count_begin(struct relation *relation, const struct policy *policy, sec_t now)
+void relation_balance_reset(struct relation *relation)
 {
-    struct relation_move *move = &relation->move;
-
-    move->asked = false;
-    move->next_s = now + FO_BALANCE_INTERVAL_S;
-    move->counting = true;
-    move->slot = 0;
-    move->index = policy->index;
-    memset(move->backup, 0, POOLS_MAX * sizeof(*move->backup));
-}
-
-/* Counts what the secondary has, some slots at a time. */
-static void count_turn(struct relation *relation, const struct policy *policy)
-{
-    struct relation_move *move = &relation->move;
-    uint32_t end = store_slot_max(relation->server->store);
-    struct lease_found found;
-
-    for (unsigned i = 0; i < COUNT_MAX && move->slot < end; i++, move->slot++) {
-        int pool;
-
-        if (!store_read(relation->server->store, move->slot, &found) ||
-            found.lease.status != BINDING_FREE_BACKUP ||
-            found.lease.resource.type != LEASE_TYPE_PD) {
-            continue;
-        }
-        pool = policy_pool_find(policy, &found.lease.resource);
-        if (pool >= 0 && pool < POOLS_MAX) {
-            move->backup[pool]++;
-        }
+    move_stop(relation);
+    for (unsigned i = 0; i < RELATION_POOLS_MAX; i++) {
+        relation->move.pools[i].moving = 0; /* asked again by another connection */
     }
-    if (move->slot >= end) {
-        move->counting = false;
-        move->moving = true;
-        move->pool = 0;
-        move->searching = false;
+}
+
+void relation_balance_answered(struct relation *relation, const struct resource *resource)
+{
+    int pool = policy_pool_find(server_policy(relation->server), resource);
+
+    if (pool >= 0 && pool < RELATION_POOLS_MAX && relation->move.pools[pool].moving) {
+        relation->move.pools[pool].moving--;
     }
 }
 
@@ -109,70 +92,142 @@ static uint32_t run_next(void *ctx, uint32_t from, uint32_t *ret_first)
     return count;
 }
 
-/* Plans for the pool; false: nothing is to be handed over. */
-static bool search_begin(struct relation *relation, const struct policy_pool *pool, sec_t now)
+static struct fo_balance_counts pool_counts(const struct relation *relation,
+                                            const struct policy_pool *pool, uint64_t moving)
+{
+    uint64_t own = claim_count(pool->claim), partner = claim_count(pool->partner_claim);
+
+    return relation->role == FO_PRIMARY ? (struct fo_balance_counts){own + moving, partner}
+                                        : (struct fo_balance_counts){partner, own};
+}
+
+static unsigned share_percent(const struct relation *relation)
+{
+    return relation->server->config->failovers[relation->index].backup_share_percent;
+}
+
+/* Primary. Begins to move units of the pool if it is time. */
+static void pool_plan(struct relation *relation, const struct policy_pool *pool, struct fo_time now)
 {
     struct relation_move *move = &relation->move;
-    unsigned share = relation->server->config->failovers[relation->index].backup_share_percent;
-    struct fo_balance_counts counts;
+    struct relation_pool *row = &move->pools[move->pool];
+    struct fo_balance_counts counts = pool_counts(relation, pool, row->moving);
     struct fo_balance_plan plan;
 
-    if (pool->pool.type != LEASE_TYPE_PD ||
-        server_policy(relation->server)->links[pool->link].relationship != (int)relation->index) {
-        return false;
+    fo_balance_note(&row->balance, counts, now.ms);
+    if (row->moving) {
+        return; /* the answers first */
     }
-    counts = (struct fo_balance_counts){claim_count(pool->claim), move->backup[move->pool]};
-    if (fo_balance_target(counts, share) <= counts.secondary) {
-        return false; /* what the secondary has too much it uses up, or hands back as leases end */
+    plan = fo_balance_plan(&row->balance, counts, share_percent(relation), now.s);
+    if (plan.move == FO_MOVE_NONE ||
+        (plan.move == FO_MOVE_GIVE && !store_has_room(relation->server))) {
+        return;
     }
-    plan = fo_balance_plan(&move->balance[move->pool], counts, share, now);
-    if (plan.move != FO_MOVE_GIVE) {
-        return false;
-    }
-    move->claim = pool->claim;
+    move->take = plan.move == FO_MOVE_TAKE;
+    move->claim = move->take ? pool->partner_claim : pool->claim;
     move->searching = true;
     fo_block_search_init(&move->search, &pool->pool, plan.units);
+}
+
+/* Secondary: one question is about all pools (RFC 8156 5.3.3). */
+static void pool_ask(struct relation *relation, const struct policy_pool *pool, struct fo_time now)
+{
+    struct relation_pool *row = &relation->move.pools[relation->move.pool];
+    struct fo_balance_counts counts = pool_counts(relation, pool, 0);
+
+    if (fo_balance_should_ask(&row->balance, counts, share_percent(relation), now.s)) {
+        relation_pool_request(relation, now);
+    }
+}
+
+/* Looks at some pools; true while units are to be moved. */
+static bool pools_look(struct relation *relation, const struct policy *policy, struct fo_time now)
+{
+    struct relation_move *move = &relation->move;
+    unsigned count =
+        policy->pool_count < RELATION_POOLS_MAX ? policy->pool_count : RELATION_POOLS_MAX;
+
+    for (unsigned i = 0; i < LOOK_MAX && i < count; i++) {
+        const struct policy_pool *pool;
+
+        move->pool = move->pool + 1 < count ? move->pool + 1 : 0;
+        pool = &policy->pools[move->pool];
+        if (!relation_owns_pool(relation, policy, move->pool)) {
+            continue;
+        }
+        if (relation->role == FO_SECONDARY) {
+            pool_ask(relation, pool, now);
+            continue;
+        }
+        pool_plan(relation, pool, now);
+        if (move->searching) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What becomes of a unit that was won; false: nothing, its bit was wrong and is not any more. */
+static bool unit_next(const struct relation *relation, struct lease *next, bool present, sec_t now)
+{
+    if (relation->move.take) {
+        next->status = next->status == BINDING_FREE_BACKUP ? BINDING_PENDING_FREE : next->status;
+        return present && next->status == BINDING_PENDING_FREE;
+    }
+    if (present && next->status != BINDING_FREE) {
+        return false;
+    }
+    next->status = BINDING_FREE_BACKUP;
+    next->times.start_s = now;
     return true;
 }
 
-static void unit_give(struct relation *relation, const struct pool *pool, uint32_t unit, sec_t now)
+static void unit_move(struct relation *relation, const struct pool *pool, uint32_t unit, sec_t now)
 {
+    struct relation_move *move = &relation->move;
+    struct server *server = relation->server;
     struct lease_found base = {.slot = LEASE_SLOT_NONE}, stored;
     struct lease next = {.resource = pool_unit(pool, unit)};
+    bool present = store_find(server->store, &next.resource, &base);
     uint64_t position;
-    int r = 0;
 
-    if (store_find(relation->server->store, &next.resource, &base)) {
+    if (present) {
         next = base.lease;
     } else {
         base.slot = LEASE_SLOT_NONE;
     }
-    if (base.slot != LEASE_SLOT_NONE && next.status != BINDING_FREE) {
-        return; /* its bit was wrong, and is not any more */
-    }
-    next.status = BINDING_FREE_BACKUP;
-    next.times.start_s = now;
-    r = relation_commit(relation, &base, &next, true, &stored, &position);
-    if (r) {
-        (void)claim_give(relation->move.claim, unit);
+    if (!unit_next(relation, &next, present, now)) {
         return;
     }
-    relation->stats.units_given++;
+    if (relation_commit(relation, &base, &next, true, &stored, &position)) {
+        (void)claim_give(move->claim, unit);
+        return;
+    }
+    if (move->take) {
+        move->pools[move->pool].moving++;
+        relation->stats.units_asked_back++;
+        if (stored.slot != LEASE_SLOT_NONE) {
+            expiry_arm(server->expiry, stored.slot, now + ANSWER_S); /* PARTNER-DOWN frees it */
+        }
+    } else {
+        relation->stats.units_given++;
+    }
 }
 
 /* Some units of the block that was won. */
-static void block_turn(struct relation *relation, const struct pool *pool, sec_t now)
+static bool block_turn(struct relation *relation, const struct pool *pool, sec_t now)
 {
     struct relation_move *move = &relation->move;
 
     if (!change_ring_has_room(server_control_ring(relation->server), UNITS_MAX)) {
-        return;
+        return false;
     }
     for (unsigned i = 0; i < UNITS_MAX && move->block_at < move->block.count; i++) {
-        unit_give(relation, pool, move->block.first + move->block_at, now);
+        unit_move(relation, pool, move->block.first + move->block_at, now);
         move->block_at++;
     }
     move->block_won = move->block_at < move->block.count;
+    return true;
 }
 
 /* Looks for the next block and wins it. */
@@ -194,24 +249,7 @@ static void search_turn(struct relation *relation)
         break;
     case FO_BLOCK_NONE:
         move->searching = false;
-        move->pool++;
         break;
-    }
-}
-
-static void move_turn(struct relation *relation, const struct policy *policy, sec_t now)
-{
-    struct relation_move *move = &relation->move;
-
-    if (move->pool >= policy->pool_count || move->pool >= POOLS_MAX ||
-        !store_has_room(relation->server)) {
-        move_stop(relation);
-    } else if (move->block_won) {
-        block_turn(relation, &policy->pools[move->pool].pool, now);
-    } else if (move->searching) {
-        search_turn(relation);
-    } else if (!search_begin(relation, &policy->pools[move->pool], now)) {
-        move->pool++;
     }
 }
 
@@ -219,22 +257,23 @@ bool relation_balance_turn(struct relation *relation, struct fo_time now)
 {
     struct relation_move *move = &relation->move;
     const struct policy *policy = server_policy(relation->server);
-    bool busy = move->counting || move->moving;
 
-    if (relation->role != FO_PRIMARY || fo_fsm_state(&relation->fsm) != FO_NORMAL ||
-        !fo_fsm_is_settled(&relation->fsm) || (busy && move->index != policy->index)) {
-        move_stop(relation); /* or another configuration: its pools have other numbers */
+    if (fo_fsm_state(&relation->fsm) != FO_NORMAL || !fo_fsm_is_settled(&relation->fsm)) {
+        move_stop(relation);
         return false;
     }
-    if (!busy && !move->asked && move->next_s && sec_after(move->next_s, now.s)) {
-        return false;
+    if (move->index != policy->index) { /* another configuration: its pools have other numbers */
+        relation_balance_reset(relation);
+        memset(move->pools, 0, RELATION_POOLS_MAX * sizeof(*move->pools));
+        move->index = policy->index;
+        move->pool = 0;
     }
-    if (!busy) {
-        count_begin(relation, policy, now.s);
-    } else if (move->counting) {
-        count_turn(relation, policy);
-    } else {
-        move_turn(relation, policy, now.s);
+    if (!move->searching) {
+        return pools_look(relation, policy, now);
     }
+    if (move->block_won) {
+        return block_turn(relation, &policy->pools[move->pool].pool, now.s);
+    }
+    search_turn(relation);
     return true;
 }

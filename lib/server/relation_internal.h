@@ -11,6 +11,8 @@ void relation_step_type(struct relation *relation, enum fo_fsm_event_type type, 
 void relation_barrier_set(const struct relation *relation, struct relation_barrier *ret_barrier);
 bool relation_barrier_passed(const struct relation *relation,
                              const struct relation_barrier *barrier);
+/* POOLREQ, unless one is unanswered. */
+void relation_pool_request(struct relation *relation, struct fo_time now);
 /* Remembers an own commit of what the partner knows already: once durable it is not dirty. */
 void relation_clean_push(struct relation *relation, uint32_t slot, uint64_t version,
                          uint64_t position);
@@ -42,6 +44,20 @@ void relation_update_take(struct relation *relation, const struct fo_link_event 
 bool relation_replies_turn(struct relation *relation, struct fo_time now);
 
 /* relation_balance.c */
+/* A pool of delegable prefixes that the pair shares. */
+static inline bool relation_owns_pool(const struct relation *relation, const struct policy *policy,
+                                      unsigned pool)
+{
+    return policy->pools[pool].pool.type == LEASE_TYPE_PD &&
+           policy->links[policy->pools[pool].link].relationship == (int)relation->index;
+}
+
+/* The connection is gone, and with it what was asked. */
+void relation_balance_reset(struct relation *relation);
+/* The partner has agreed to give a unit back, or not. */
+void relation_balance_answered(struct relation *relation, const struct resource *resource);
+/* Units of the pool asked back, without an answer yet. */
+uint64_t relation_balance_moving(const struct relation *relation, unsigned pool);
 int relation_balance_init(struct relation *relation) MUST_CHECK;
 void relation_balance_done(struct relation *relation);
 bool relation_balance_turn(struct relation *relation, struct fo_time now);

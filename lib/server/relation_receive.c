@@ -72,6 +72,29 @@ static void mark_settle(struct taking *taking, const struct fo_judgement *judgem
     }
 }
 
+/* Both servers gave it away: who keeps it is for the operator to know. */
+static void conflict_note(struct relation *relation, const struct lease *mine,
+                          const struct lease *theirs, const struct fo_judgement *judgement,
+                          sec_t now)
+{
+    struct relation_conflict *conflict =
+        &relation->conflicts[relation->stats.conflicts++ % RELATION_CONFLICTS_MAX];
+
+    *conflict = (struct relation_conflict){
+        .at_s = now,
+        .resource = mine->resource,
+        .own_kept = judgement->code != FO_STATUS_SUCCESS,
+    };
+    if (mine->duid.size && mine->duid.size <= DUID_SIZE_MAX) {
+        conflict->own_size = (uint8_t)mine->duid.size;
+        memcpy(conflict->own_duid, mine->duid.data, mine->duid.size);
+    }
+    if (theirs->duid.size && theirs->duid.size <= DUID_SIZE_MAX) {
+        conflict->partner_size = (uint8_t)theirs->duid.size;
+        memcpy(conflict->partner_duid, theirs->duid.data, theirs->duid.size);
+    }
+}
+
 /* One lease, or one unit of a block. */
 static enum fo_status_code unit_take(struct taking *taking, const struct lease *theirs, bool block)
 {
@@ -92,7 +115,9 @@ static enum fo_status_code unit_take(struct taking *taking, const struct lease *
         int r;
 
         fo_update_judge(&context, present ? &base.lease : NULL, theirs, &judgement);
-        relation->stats.conflicts += judgement.conflict;
+        if (judgement.conflict && present) {
+            conflict_note(relation, &base.lease, theirs, &judgement, taking->now.s);
+        }
         if (judgement.code != FO_STATUS_SUCCESS) {
             if (present && judgement.dirty == FO_DIRTY_SET) {
                 dirty_set(dirty, relation->index, DIRTY_DUE, base.slot);

@@ -78,10 +78,13 @@ static void flight_begin(struct relation *relation, unsigned index, const struct
         relation->flight_progress_s = now; /* nothing was under way: the wait begins */
     }
     relation->flight_free_count--;
-    relation->flights[index] = (struct relation_flight){.used = true,
-                                                        .counted = relation->pass.active,
-                                                        .slot = found->slot,
-                                                        .version = found->lease.version};
+    relation->flights[index] =
+        (struct relation_flight){.used = true,
+                                 .counted = relation->pass.active,
+                                 .taking = found->lease.status == BINDING_PENDING_FREE,
+                                 .slot = found->slot,
+                                 .version = found->lease.version,
+                                 .resource = found->lease.resource};
     relation->pass.outstanding += relation->pass.active;
     dirty_set(relation->server->dirty, relation->index, DIRTY_FLYING, found->slot);
     relation->stats.updates_sent++;
@@ -286,6 +289,9 @@ void relation_reply_take(struct relation *relation, const struct fo_link_event *
     relation->pass.outstanding -= flight.counted && relation->pass.outstanding;
     (void)dirty_take(server->dirty, relation->index, DIRTY_FLYING, flight.slot);
     reply_lease(&event->message, &reply);
+    if (flight.taking) {
+        relation_balance_answered(relation, &flight.resource);
+    }
     if (!store_read(server->store, flight.slot, &found) || found.lease.version != flight.version) {
         relation->stats.stale++; /* the newer version has its own dirty bit */
         return;

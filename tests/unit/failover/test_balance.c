@@ -67,7 +67,8 @@ static void test_interval(void)
     CHECK_EQ(fo_balance_plan(&balance, counts, SHARE, NOW + 59).move, FO_MOVE_NONE);
     CHECK_EQ(fo_balance_plan(&balance, counts, SHARE, NOW + 60).move, FO_MOVE_GIVE);
     counts.secondary = 30;
-    CHECK_EQ(fo_balance_plan(&balance, counts, SHARE, NOW + 61).move, FO_MOVE_GIVE);
+    CHECK_EQ(fo_balance_plan(&balance, counts, SHARE, NOW + 61).move, FO_MOVE_NONE);
+    CHECK_EQ(fo_balance_plan(&balance, counts, SHARE, NOW + 62).move, FO_MOVE_GIVE);
     counts = (struct fo_balance_counts){10, 500};
     CHECK_EQ(fo_balance_plan(&balance, counts, SHARE, NOW + 62).move, FO_MOVE_TAKE);
     for (uint64_t secondary = 0; secondary <= 1000; secondary++) {
