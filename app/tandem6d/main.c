@@ -308,7 +308,8 @@ static const char *config_needs_restart(const struct config *a, const struct con
         {"server.state_dir", text_equal(a->state_dir, b->state_dir)},
         {"server.duid", span_equal(a->server_duid, b->server_duid)},
         {"server.allocation_secret", span_equal(a->allocation_secret, b->allocation_secret)},
-        {"store", a->leases_max == b->leases_max && a->long_leases_max == b->long_leases_max},
+        {"store", a->leases_max == b->leases_max && a->inline_octets == b->inline_octets &&
+                      a->long_leases_max == b->long_leases_max},
         {"journal",
          a->segment_size == b->segment_size && a->checkpoint_log_max == b->checkpoint_log_max},
         {"dataplane",

@@ -11,6 +11,10 @@ const struct status_alarm status_alarms[STATUS_ALARM_COUNT] = {
      "the log is written again"},
     {ALARM_STORE_FULL, "store", "error",
      "no lease slot is left: raise store.leases_max and restart", "lease slots are free again"},
+    {ALARM_LEASE_INFO, "lease_info", "warn",
+     "leases lack some of what their relays said of the client: raise store.inline_octets or "
+     "store.long_leases_max and restart",
+     "all leases hold what their relays said"},
     {ALARM_CLOCK, "clock", "error",
      "the clock is behind what the log last saw: nothing expires or is reused until it has caught "
      "up",

@@ -36,7 +36,7 @@ struct status_alarm {
 };
 
 enum {
-    STATUS_ALARM_COUNT = 5
+    STATUS_ALARM_COUNT = 6
 };
 extern const struct status_alarm status_alarms[STATUS_ALARM_COUNT];
 

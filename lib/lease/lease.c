@@ -52,6 +52,25 @@ struct span lease_info_find(struct span info, enum lease_info_tag tag)
     return (struct span){NULL, 0};
 }
 
+struct span lease_info_cut(struct span info, size_t size)
+{
+    struct wire_in in = wire_in_from(info);
+    size_t kept = 0;
+
+    if (info.size <= size) {
+        return info;
+    }
+    while (wire_in_left(&in) >= 2) {
+        (void)wire_in_u8(&in);
+        (void)wire_in_span(&in, wire_in_u8(&in));
+        if (in.failed || info.size - wire_in_left(&in) > size) {
+            break;
+        }
+        kept = info.size - wire_in_left(&in);
+    }
+    return (struct span){info.data, kept};
+}
+
 bool lease_info_valid(struct span info)
 {
     struct wire_in in = wire_in_from(info);

@@ -115,6 +115,9 @@ bool lease_info_add(struct wire_out *out, enum lease_info_tag tag, struct span d
 /* The item's data, size 0 when absent. */
 struct span lease_info_find(struct span info, enum lease_info_tag tag);
 
+/* The leading items that fit into size octets, whole ones only. */
+struct span lease_info_cut(struct span info, size_t size);
+
 /* True when the whole span is well-formed items with known tags; used on replay. */
 bool lease_info_valid(struct span info);
 

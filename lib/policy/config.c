@@ -38,6 +38,7 @@ static int read_store_and_journal(struct reader *reader)
 
     config->leases_max = (uint32_t)read_number(schema_store, store, "leases_max");
     config->remember_s = (uint32_t)read_number(schema_store, store, "remember_s");
+    config->inline_octets = (uint16_t)read_number(schema_store, store, "inline_octets");
     config->long_leases_max = (uint32_t)read_number(schema_store, store, "long_leases_max");
     config->horizon_s = (uint32_t)read_number(schema_journal, journal, "horizon_s");
     config->segment_size = read_number(schema_journal, journal, "segment_mib") << 20;

@@ -64,6 +64,7 @@ struct config {
     struct span server_duid;       /* configured, or size 0: made once and kept in state_dir */
     struct span allocation_secret; /* 16 octets, or size 0: made once and kept in state_dir */
     uint32_t leases_max;
+    uint16_t inline_octets;   /* room for DUID and info beside each lease */
     uint32_t long_leases_max; /* 0: the store's own default */
     uint32_t remember_s;      /* how long a free lease is kept for its former client */
     uint32_t horizon_s;       /* operating horizon, default 60 */

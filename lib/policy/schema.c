@@ -36,7 +36,8 @@ const struct field schema_server[] = {
 const struct field schema_store[] = {
     ROW("leases_max", FIELD_INTEGER, .min = 1, .max = 1000000000, .fallback = "1000000", .help = "Most leases kept at a time; sizes memory at start."),
     ROW("remember_s", FIELD_INTEGER, .min = 0, .max = UINT32_MAX, .fallback = "604800", .help = "How long a free lease is kept for its former client."),
-    ROW("long_leases_max", FIELD_INTEGER, .min = 0, .max = 1000000000, .fallback = "0", .help = "Most leases whose DUID and relay information exceed the usual room; 0: a sixteenth of leases_max, at least 1024."),
+    ROW("inline_octets", FIELD_INTEGER, .min = 16, .max = DUID_SIZE_MAX + LEASE_INFO_SIZE_MAX, .fallback = "112", .help = "Room beside each lease for the client's DUID and what its relays said, rounded up to a multiple of 16; the default is enough for an Interface-Id of 24 and a Remote-Id of 16 octets."),
+    ROW("long_leases_max", FIELD_INTEGER, .min = 0, .max = 1000000000, .fallback = "0", .help = "Most leases whose DUID and relay information exceed inline_octets; 0: a sixteenth of leases_max, at least 1024. Beyond them a lease keeps what fits."),
     END_ROW};
 
 const struct field schema_journal[] = {

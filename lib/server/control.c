@@ -76,6 +76,7 @@ static void alarms_turn(struct control *control, sec_t now)
     }
     alarm_set(server, ALARM_STORAGE, journal.last_error != 0);
     alarm_set(server, ALARM_STORE_FULL, store.slots_used >= store.leases_max);
+    alarm_set(server, ALARM_LEASE_INFO, store.cut_leases != 0);
     alarm_set(server, ALARM_LINK_DOWN, down);
     alarm_set(server, ALARM_HORIZON, until != 0 && sec_after(now, until));
     alarm_set(server, ALARM_CLOCK,

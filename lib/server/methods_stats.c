@@ -89,10 +89,12 @@ static json_t *gauges_json(const struct methods_env *env, const json_t *names)
                    {"leases_used", store.slots_used},
                    {"leases_active", store.by_status[BINDING_ACTIVE]},
                    {"long_leases_used", store.long_leases_used},
+                   {"long_leases_max", store.long_leases_max},
+                   {"cut_leases", store.cut_leases},
                    {"store_memory_bytes", store.memory_bytes},
                    {"uptime_s", sec_until(env->now(env->ctx), env->started_s)},
                },
-               6);
+               8);
     if (env->journal_stats) {
         env->journal_stats(env->ctx, &journal);
         gauges_add(json, names,

@@ -69,6 +69,7 @@ int server_new(const struct config *config, const struct policy_identity *identi
     struct store_config store_config = {
         .leases_max = config->leases_max,
         .committers = config->workers + 1,
+        .inline_size = config->inline_octets,
         .long_leases_max = config->long_leases_max,
         /* Derived, so that bucket order is as secret as the candidates but not the same. */
         .key = {hash_mix(identity->candidate_key.k0 ^ 1), hash_mix(identity->candidate_key.k1 ^ 2)},

@@ -29,11 +29,12 @@ enum {
 
 /* Standing troubles an operator must see; bits of server.alarms. */
 enum server_alarm {
-    ALARM_STORAGE = 1,    /* the log cannot be written */
-    ALARM_STORE_FULL = 2, /* no lease slot left */
-    ALARM_CLOCK = 4,      /* the clock is behind the last heartbeat on disk, or stepped */
-    ALARM_LINK_DOWN = 8,  /* a port has no link */
-    ALARM_HORIZON = 16,   /* operating horizon passed: silent */
+    ALARM_STORAGE = 1,     /* the log cannot be written */
+    ALARM_STORE_FULL = 2,  /* no lease slot left */
+    ALARM_CLOCK = 4,       /* the clock is behind the last heartbeat on disk, or stepped */
+    ALARM_LINK_DOWN = 8,   /* a port has no link */
+    ALARM_HORIZON = 16,    /* operating horizon passed: silent */
+    ALARM_LEASE_INFO = 32, /* leases are short of what relays said: too many long ones */
 };
 
 /* A failover relationship as the rest of the server sees it. */

@@ -250,7 +250,8 @@ int store_load(struct store *store, const struct lease *lease)
     }
     step->slot = slot;
     step->lease.duid.data = data;
-    step->lease.info.data = data + lease->duid.size;
+    step->lease.info = (struct span){data + lease->duid.size,
+                                     slot_cold(&store->slots, slot)->info_size}; /* may be cut */
     step->client_hash = store_lease_client_hash(store, lease);
     index_client_prefetch(&store->index, step->client_hash);
     return 0;

@@ -166,6 +166,9 @@ static void long_give(struct slots *slots, const struct slot_cold *cold)
 {
     uint32_t chunk;
 
+    if (cold->is_cut) {
+        atomic_fetch_sub_explicit(&slots->cut_used, 1, memory_order_relaxed);
+    }
     if ((uint32_t)cold->duid_size + cold->info_size <= slots->inline_size) {
         return;
     }
@@ -174,37 +177,46 @@ static void long_give(struct slots *slots, const struct slot_cold *cold)
     stack_push(&slots->free_long, chunk, &slots->long_links[chunk]);
 }
 
-static void data_copy(uint8_t *data, const struct lease *lease)
+static void data_copy(uint8_t *data, struct span duid, struct span info)
 {
-    if (lease->duid.size) {
-        memcpy(data, lease->duid.data, lease->duid.size);
+    if (duid.size) {
+        memcpy(data, duid.data, duid.size);
     }
-    if (lease->info.size) {
-        memcpy(data + lease->duid.size, lease->info.data, lease->info.size);
+    if (info.size) {
+        memcpy(data + duid.size, info.data, info.size);
     }
 }
 
-/* False when DUID and info need a long chunk and there is none. */
+/* Without a chunk the lease keeps of its info what fits: that serves operators and relays, the
+ * client is served without it. False when not even the DUID fits. */
 static bool cold_write(struct slots *slots, struct slot_cold *cold, const struct lease *lease)
 {
-    uint32_t chunk;
+    struct span info = lease->info;
+    uint32_t chunk = LEASE_SLOT_NONE;
 
-    if (lease->duid.size + lease->info.size <= slots->inline_size) {
-        data_copy(cold->data, lease);
-    } else {
+    if (lease->duid.size + info.size > slots->inline_size) {
         chunk = long_take(slots);
         if (chunk == LEASE_SLOT_NONE) {
-            return false;
+            if (lease->duid.size > slots->inline_size) {
+                return false;
+            }
+            info = lease_info_cut(info, slots->inline_size - lease->duid.size);
+            atomic_fetch_add_explicit(&slots->cut_used, 1, memory_order_relaxed);
         }
+    }
+    if (chunk == LEASE_SLOT_NONE) {
+        data_copy(cold->data, lease->duid, info);
+    } else {
         memcpy(cold->data, &chunk, sizeof(chunk));
-        data_copy(slots->long_data + (size_t)chunk * SLOT_LONG_SIZE, lease);
+        data_copy(slots->long_data + (size_t)chunk * SLOT_LONG_SIZE, lease->duid, info);
     }
     cold->prefix = lease->resource.prefix;
     cold->length = lease->resource.length;
     cold->type = lease->resource.type;
     cold->iaid = lease->iaid;
     cold->duid_size = (uint8_t)lease->duid.size;
-    cold->info_size = (uint16_t)lease->info.size;
+    cold->info_size = (uint16_t)info.size;
+    cold->is_cut = info.size < lease->info.size;
     slot_identity_version_set(cold, 0);
     return true;
 }

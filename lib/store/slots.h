@@ -52,11 +52,10 @@ struct slot_cold {
     uint32_t identity_version_low;
     uint16_t identity_version_high;
     uint8_t type;
-    uint8_t spare;
+    uint8_t is_cut; /* info is short of its last items: there was no chunk for all of it */
     uint8_t data[]; /* DUID and info; when too long: number of the long chunk, 4 octets */
 };
 
-/* With the default inline size a record is two lines, the first one with the DUID. */
 _Static_assert(offsetof(struct slot_cold, data) == 32, "octets beside DUID and info");
 
 /* A stack of numbers (slots, chunks); the head's upper half counts pops, against ABA. */
@@ -80,7 +79,7 @@ struct slots {
     struct arena hot_arena, cold_arena, long_arena, long_link_arena, identity_arena;
     _Alignas(CACHE_LINE) _Atomic uint32_t fresh;      /* slots never given out start here */
     _Alignas(CACHE_LINE) _Atomic uint32_t long_fresh; /* likewise chunks */
-    _Atomic uint32_t long_used;
+    _Atomic uint32_t long_used, cut_used;
     struct slot_stack free_chunks; /* chains of slots, by their first */
     struct slot_stack free_long;
 };
@@ -99,7 +98,8 @@ uint64_t slots_memory(const struct slots *slots);
 
 void slot_cache_init(struct slot_cache *cache);
 /* A slot with the lease's key, client and info written and its identity not durable; nobody sees it
- * yet. LEASE_SLOT_NONE: no slot or no chunk left. */
+ * yet. Without a chunk info loses the items that do not fit. LEASE_SLOT_NONE: no slot left, or no
+ * chunk for a DUID that needs one. */
 uint32_t slots_take(struct slots *slots, struct slot_cache *cache, const struct lease *lease);
 /* Gives back a slot that no other thread can have seen, or any slot at boot. */
 void slots_untake(struct slots *slots, struct slot_cache *cache, uint32_t slot);
@@ -132,7 +132,7 @@ static inline struct slot_cold *slot_cold(const struct slots *slots, uint32_t sl
     return (struct slot_cold *)(void *)(slots->cold + (size_t)slot * slots->cold_stride);
 }
 
-/* Brings a slot's lines closer: hot, and both of the cold record at its default size. */
+/* Brings a slot's lines closer: hot, and what a cold record of up to three lines may touch. */
 static inline void slot_prefetch(const struct slots *slots, uint32_t slot)
 {
     const struct slot_cold *cold = slot_cold(slots, slot);
@@ -140,6 +140,7 @@ static inline void slot_prefetch(const struct slots *slots, uint32_t slot)
     __builtin_prefetch(&slots->hot[slot]);
     __builtin_prefetch(cold);
     __builtin_prefetch((const char *)cold + CACHE_LINE);
+    __builtin_prefetch((const char *)cold + slots->cold_stride - 1);
 }
 
 static inline struct resource slot_resource(const struct slot_cold *cold)

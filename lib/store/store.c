@@ -26,7 +26,9 @@
 #include "store/store_private.h"
 
 enum {
-    INLINE_SIZE_DEFAULT = 96, /* makes a cold record two cache lines */
+    /* A DUID of 14 octets and what is kept of a relayed client with an Interface-Id of 24 and a
+     * Remote-Id of 16: 14 + 10 + 18 + 18 + 26 + 22 = 108. */
+    INLINE_SIZE_DEFAULT = 112,
     LONG_LEASES_MIN = 1024,
     SPINS_MAX = 256,      /* about ten times what a commit keeps a slot BUSY */
     YIELDS_MAX = 1 << 16, /* its committer lost its processor: let it run; tens of milliseconds */
@@ -271,10 +273,14 @@ bool store_same_identity(const struct store *store, uint32_t slot, const struct 
 {
     const struct slot_cold *cold = slot_cold(&store->slots, slot);
     const uint8_t *data = slot_data(&store->slots, cold);
+    struct span info = next->info;
 
+    if (unlikely(cold->is_cut)) { /* what it would be cut to again */
+        info = lease_info_cut(info, store->slots.inline_size - cold->duid_size);
+    }
     return cold->iaid == next->iaid &&
            span_equal((struct span){data, cold->duid_size}, next->duid) &&
-           span_equal((struct span){data + cold->duid_size, cold->info_size}, next->info);
+           span_equal((struct span){data + cold->duid_size, cold->info_size}, info);
 }
 
 static void word_store(struct store *store, uint32_t slot, uint64_t word)
@@ -510,6 +516,8 @@ void store_stats_get(const struct store *store, struct store_stats *ret_stats)
     }
     ret_stats->long_leases_used =
         atomic_load_explicit(&store->slots.long_used, memory_order_relaxed);
+    ret_stats->long_leases_max = store->slots.long_max;
+    ret_stats->cut_leases = atomic_load_explicit(&store->slots.cut_used, memory_order_relaxed);
     ret_stats->memory_bytes = sizeof(*store) + slots_memory(&store->slots) +
                               index_memory(&store->index) +
                               store->committer_count * sizeof(struct committer);

@@ -25,9 +25,10 @@ struct store;
 struct store_config {
     uint32_t leases_max;  /* slots; everything is sized by it at start */
     uint32_t committers;  /* number of committing threads */
-    uint16_t inline_size; /* octets kept beside the slot for DUID and info; 0 = default 96 */
-    uint32_t
-        long_leases_max;    /* leases with longer DUID + info; 0 = leases_max / 16, at least 1024 */
+    uint16_t inline_size; /* octets kept beside the slot for DUID and info; 0 = default 112 */
+    /* Leases with longer DUID + info; 0 = leases_max / 16, at least 1024. Beyond them info is cut.
+     */
+    uint32_t long_leases_max;
     struct siphash_key key; /* for the client index */
 };
 
@@ -75,10 +76,11 @@ struct store_committed {
 /* Makes next the current lease of its resource, if base is still what the caller decided on.
  * base: what the caller found (slot and lease.version count), or NULL for "no lease of this
  * resource". next->version is ignored; the store gives one above base's, or above any it ever
- * forgot. next's DUID and info are copied. 0; -EAGAIN: lost a race, find and decide again; -ENOSPC:
- * no slot (counted by the caller); -EINVAL: status, DUID or info beyond what a lease can be. A base
- * with slot LEASE_SLOT_NONE is the same as NULL. Call between quiescent states, by the thread that
- * owns `committer`. */
+ * forgot. next's DUID and info are copied, of info only the leading items that fit when the stock
+ * of long leases is used up. 0; -EAGAIN: lost a race, find and decide again; -ENOSPC:
+ * no slot, or no room for a DUID longer than the inline size (counted by the caller); -EINVAL:
+ * status, DUID or info beyond what a lease can be. A base with slot LEASE_SLOT_NONE is the same as
+ * NULL. Call between quiescent states, by the thread that owns `committer`. */
 int store_commit(struct store *store, unsigned committer, const struct lease_found *base,
                  const struct lease *next, struct store_committed *ret_committed) MUST_CHECK;
 
@@ -130,7 +132,8 @@ struct store_stats {
     uint64_t slots_used; /* leases present; slots waiting for a grace period not counted */
     uint64_t by_status[BINDING_STATUS_COUNT]; /* approximate while commits run */
     uint64_t memory_bytes; /* all of it but the long leases' part, of which what was ever used */
-    uint64_t long_leases_used;
+    uint64_t long_leases_used, long_leases_max;
+    uint64_t cut_leases; /* their info is not complete: there were too many long ones */
 };
 
 void store_stats_get(const struct store *store, struct store_stats *ret_stats);

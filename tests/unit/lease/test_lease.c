@@ -162,10 +162,36 @@ static void test_expiry(void)
     CHECK(lease_is_over(&lease, 11));
 }
 
+static void test_info_cut(void)
+{
+    uint8_t buf[64];
+    struct wire_out out = wire_out_to(buf, sizeof(buf));
+    struct span info;
+
+    CHECK(lease_info_add(&out, LEASE_INFO_PEER_ADDRESS,
+                         (struct span){(const uint8_t *)"12345678", 8}));
+    CHECK(lease_info_add(&out, LEASE_INFO_INTERFACE_ID, (struct span){(const uint8_t *)"port", 4}));
+    CHECK(lease_info_add(&out, LEASE_INFO_REMOTE_ID, (struct span){(const uint8_t *)"abcdef", 6}));
+    info = (struct span){buf, (size_t)(out.at - buf)};
+    CHECK_EQ(info.size, 24);
+    CHECK_EQ(lease_info_cut(info, 24).size, 24);
+    CHECK_EQ(lease_info_cut(info, 23).size, 16);
+    CHECK_EQ(lease_info_cut(info, 16).size, 16);
+    CHECK_EQ(lease_info_cut(info, 15).size, 10);
+    CHECK_EQ(lease_info_cut(info, 9).size, 0);
+    CHECK_EQ(lease_info_cut(info, 0).size, 0);
+    CHECK(lease_info_valid(lease_info_cut(info, 17)));
+    CHECK(lease_info_cut(info, 17).data == buf);
+    CHECK_EQ(lease_info_cut((struct span){NULL, 0}, 5).size, 0);
+    info.size = 23; /* not well-formed: what is whole */
+    CHECK_EQ(lease_info_cut(info, 22).size, 16);
+}
+
 static const struct check_test tests[] = {
     {"info_round_trip", test_info_round_trip},
     {"info_limits", test_info_limits},
     {"info_invalid", test_info_invalid},
+    {"info_cut", test_info_cut},
     {"names", test_names},
     {"transitions", test_transitions},
     {"same_client", test_same_client},

@@ -384,6 +384,64 @@ static void test_untrusted_clock_expires_nothing(void)
     harness_close(&h);
 }
 
+/* Wraps what stands behind the first 256 octets of buf into a RELAY-FORW of a relay that tells
+ * much: Interface-Id of 24 octets, Remote-Id of 16. */
+static size_t relay_wrap(uint8_t *buf, size_t inner_size, unsigned client)
+{
+    struct wire_out out = wire_out_to(buf, 256 + inner_size);
+    uint8_t interface_id[24] = "olt-17/slot-03/port-", remote_id[4 + 16] = {0, 0, 13, 233};
+
+    wire_set_u32(interface_id + 20, client);
+    wire_set_u32(remote_id + 16, client);
+    wire_out_u16(&out, DHCP6_RELAY_FORW << 8);
+    wire_out_ip6(&out, (struct ip6){0x20010db800170000, 1});
+    wire_out_ip6(&out, (struct ip6){0xfe80000000000000, 0x021122fffe000000 + client});
+    option_put(&out, OPTION_INTERFACE_ID, interface_id, sizeof(interface_id));
+    option_put(&out, OPTION_REMOTE_ID, remote_id, sizeof(remote_id));
+    option_put(&out, OPTION_RELAY_MSG, buf + 256, inner_size);
+    return (size_t)(out.at - buf);
+}
+
+/* The usual relayed clients fill the store to leases_max, with all their relays said. */
+static void test_relayed_clients_fill_the_store(void)
+{
+    enum {
+        CLIENTS = 1250, /* with two leases each; the stock of long ones is 1024 */
+        BATCH = 25      /* at most a burst */
+    };
+    struct harness h;
+    struct store_stats stats;
+    char text[sizeof(config_text) + 16];
+    const char *at = strstr(config_text, "1000,"), *pool = strstr(config_text, "/52");
+    uint8_t buf[1024];
+
+    (void)snprintf(text, sizeof(text), "%.*s2500%.*s/44%s", (int)(at - config_text), config_text,
+                   (int)(pool - at - 4), at + 4, pool + 3);
+    harness_open(&h, text);
+    for (unsigned client = 0; client < CLIENTS; client++) {
+        struct reply none = {.server_id_size = 0};
+        size_t size = message_make(buf + 256, DHCP6_SOLICIT, client, &none, false);
+
+        memcpy(buf + 256 + size, "\0\16\0\0", 4); /* Rapid Commit */
+        harness_send_from(&h, 0, (struct ip6){0x20010db800000001, 0x1234},
+                          (struct ip6){0x20010db800000001, 1}, buf,
+                          relay_wrap(buf, size + 4, client));
+        if (client % BATCH == BATCH - 1) {
+            harness_turn(&h);
+            harness_turn(&h);
+            harness_sync(&h);
+            harness_turn(&h);
+            h.out_count = 0;
+        }
+    }
+    store_stats_get(h.server->store, &stats);
+    CHECK_EQ(stats.by_status[BINDING_ACTIVE], 2 * CLIENTS);
+    CHECK_EQ(stats.leases_max, 2 * CLIENTS);
+    CHECK_EQ(stats.cut_leases + stats.long_leases_used, 0);
+    CHECK_EQ(harness_counter(&h, COUNTER_drop_store_full), 0);
+    harness_close(&h);
+}
+
 /* Crash and replay: the same leases, versions rising, claim bits right. */
 static void test_replay_restores(void)
 {
@@ -571,6 +629,7 @@ static const struct check_test tests[] = {
     {"expiry_frees_and_forgets", test_expiry_frees_and_forgets},
     {"expiry_after_return", test_expiry_after_return},
     {"untrusted_clock_expires_nothing", test_untrusted_clock_expires_nothing},
+    {"relayed_clients_fill_the_store", test_relayed_clients_fill_the_store},
     {"replay_restores", test_replay_restores},
     {"home_worker", test_home_worker},
     {"renewals_write_short_records", test_renewals_write_short_records},

@@ -163,9 +163,9 @@ static void test_full(void)
     CHECK_EQ(commit(store, NULL, &lease, &done), -ENOSPC); /* waits for its grace period */
     reclaim(store);
     CHECK_EQ(commit(store, NULL, &lease, &done), 0);
-    /* Four chunks for long ones; a refused lease changes nothing. */
+    /* Four chunks for long ones; a refused lease changes nothing. Client 16's DUID is long. */
     for (uint32_t i = 10; i < 15; i++) {
-        lease = sample_lease(i, 1, 3, 1, &buf);
+        lease = sample_lease(i, 16, 3, 1, &buf);
         CHECK(store_find(store, &lease.resource, &found));
         CHECK_EQ(store_forget(store, 0, &found), 0);
         reclaim(store);
@@ -178,13 +178,126 @@ static void test_full(void)
     CHECK_EQ(stats.by_status[BINDING_ACTIVE], 45);
     CHECK_EQ(stats.by_status[BINDING_ACTIVE + 1], 4);
     CHECK(stats.memory_bytes > 50 * 208);
-    lease = sample_lease(10, 1, 3, 1, &buf);
+    lease = sample_lease(10, 16, 3, 1, &buf);
     CHECK(store_find(store, &lease.resource, &found));
     CHECK(sample_equal(&found.lease, &lease));
     CHECK_EQ(store_forget(store, 0, &found), 0);
     reclaim(store);
-    lease = sample_lease(14, 1, 3, 1, &buf);
+    lease = sample_lease(14, 16, 3, 1, &buf);
     CHECK_EQ(commit(store, NULL, &lease, &done), 0);
+    store_free(store);
+}
+
+/* A client behind a relay that adds an Interface-Id of 24 octets and a Remote-Id of 16: DUID 14,
+ * peer's interface identifier, link-address and relay. */
+static struct lease relayed_lease(uint32_t number, struct sample *buf)
+{
+    struct lease lease = sample_lease(number, 4 * number, 0, 0, buf);
+    struct wire_out out = wire_out_to(buf->info, sizeof(buf->info));
+    uint8_t data[32];
+
+    memset(buf->duid, (int)number, 14);
+    memcpy(buf->duid, &number, sizeof(number));
+    memset(data, (int)(number * 31), sizeof(data));
+    T6_ASSERT(lease_info_add(&out, LEASE_INFO_PEER_ADDRESS, (struct span){data, 8}) &&
+              lease_info_add(&out, LEASE_INFO_LINK_ADDRESS, (struct span){data, 16}) &&
+              lease_info_add(&out, LEASE_INFO_RELAY, (struct span){data, 16}) &&
+              lease_info_add(&out, LEASE_INFO_INTERFACE_ID, (struct span){data, 24}) &&
+              lease_info_add(&out, LEASE_INFO_REMOTE_ID, (struct span){data, 4 + 16}));
+    lease.duid = (struct span){buf->duid, 14};
+    lease.info = (struct span){buf->info, (size_t)(out.at - buf->info)};
+    return lease;
+}
+
+/* One more item behind what the lease has, of 12 octets. */
+static size_t relay_id_append(struct sample *buf, size_t size)
+{
+    struct wire_out out = wire_out_to(buf->info + size, sizeof(buf->info) - size);
+
+    T6_ASSERT(lease_info_add(&out, LEASE_INFO_RELAY_ID, (struct span){buf->duid, 10}));
+    return (size_t)(out.at - buf->info) - size;
+}
+
+/* The usual relayed client needs no chunk: the store takes as many as it says. */
+static void test_relayed(void)
+{
+    enum {
+        COUNT = 5000
+    };
+    struct store *store = store_of(COUNT, 1, 0);
+    struct store_committed done;
+    struct lease_found found;
+    struct store_stats stats;
+    struct sample buf;
+    uint32_t refused = 0;
+
+    for (uint32_t i = 0; i < COUNT; i++) {
+        struct lease lease = relayed_lease(i, &buf);
+
+        refused += commit(store, NULL, &lease, &done) != 0;
+    }
+    CHECK_EQ(refused, 0);
+    store_stats_get(store, &stats);
+    CHECK_EQ(stats.slots_used, COUNT);
+    CHECK_EQ(stats.long_leases_used, 0);
+    for (uint32_t i = 0; i < COUNT; i += 7) {
+        struct lease lease = relayed_lease(i, &buf);
+
+        CHECK(store_find(store, &lease.resource, &found));
+        CHECK(sample_equal(&found.lease, &lease));
+    }
+    store_free(store);
+}
+
+/* More long leases than chunks: the rest lose what relays said last, and are served all the same.
+ */
+static void test_cut(void)
+{
+    struct store *store = store_of(50, 1, 4);
+    struct store_committed done;
+    struct lease_found found;
+    struct store_stats stats;
+    struct sample buf;
+    struct lease lease;
+    size_t short_size;
+
+    for (uint32_t i = 0; i < 6; i++) {
+        lease = relayed_lease(i, &buf);
+        short_size = lease.info.size;
+        lease.info.size += relay_id_append(&buf, lease.info.size);
+        CHECK_EQ(commit(store, NULL, &lease, &done), 0);
+        CHECK(store_find(store, &lease.resource, &found));
+        CHECK_EQ(found.lease.info.size, i < 4 ? lease.info.size : short_size);
+        CHECK_EQ(memcmp(found.lease.info.data, buf.info, found.lease.info.size), 0);
+        CHECK(span_equal(found.lease.duid, lease.duid));
+    }
+    store_stats_get(store, &stats);
+    CHECK_EQ(stats.long_leases_used, 4);
+    CHECK_EQ(stats.long_leases_max, 4);
+    CHECK_EQ(stats.cut_leases, 2);
+    /* The same again is a renewal in place; with other relay data it moves. */
+    CHECK_EQ(commit(store, &found, &lease, &done), 0);
+    CHECK_EQ(done.slot, found.slot);
+    CHECK(store_find(store, &lease.resource, &found));
+    CHECK_EQ(found.lease.version, 2);
+    buf.info[2]++;
+    CHECK_EQ(commit(store, &found, &lease, &done), 0);
+    CHECK(done.slot != found.slot);
+    store_stats_get(store, &stats);
+    CHECK_EQ(stats.cut_leases, 3); /* the old slot waits for its grace period */
+    reclaim(store);
+    store_stats_get(store, &stats);
+    CHECK_EQ(stats.cut_leases, 2);
+    /* A lease that goes makes room for the whole of the next one. */
+    lease = relayed_lease(0, &buf);
+    CHECK(store_find(store, &lease.resource, &found));
+    CHECK_EQ(store_forget(store, 0, &found), 0);
+    reclaim(store);
+    lease = relayed_lease(9, &buf);
+    lease.info.size += relay_id_append(&buf, lease.info.size);
+    CHECK_EQ(commit(store, NULL, &lease, &done), 0);
+    CHECK(store_find(store, &lease.resource, &found));
+    CHECK_EQ(found.lease.info.size, lease.info.size);
     store_free(store);
 }
 
@@ -468,6 +581,8 @@ static const struct check_test tests[] = {
     {"life", test_life},
     {"clientless", test_clientless},
     {"full", test_full},
+    {"relayed", test_relayed},
+    {"cut", test_cut},
     {"identity durable", test_identity_durable},
     {"one client", test_one_client},
     {"random histories", test_random_histories},
