@@ -14,6 +14,7 @@
 #include "clock.h"
 #include "disk.h"
 #include "identity.h"
+#include "link.h"
 #include "mgmt.h"
 #include "port.h"
 #include "server/control.h"
@@ -45,9 +46,10 @@ struct app {
     struct mgmt *mgmt;
     struct status status;
     struct methods *methods;
+    struct links *links;
     msec_t slow_ms, link_ms;
     uint32_t alarms_told;
-    bool clock_step_told;
+    bool clock_step_told, stopping;
 };
 
 enum mode {
@@ -282,7 +284,16 @@ static void on_stop(evutil_socket_t fd, short what, void *arg)
 
     (void)what;
     log_notice("signal %d: stopping", (int)fd);
-    event_base_loopbreak(app->base);
+    if (app->stopping) {
+        event_base_loopbreak(app->base); /* somebody is in a hurry */
+    }
+    app->stopping = true;
+    links_stop(app->links);
+}
+
+static void on_links_stopped(void *ctx)
+{
+    event_base_loopbreak(((struct app *)ctx)->base);
 }
 
 static bool text_equal(const char *a, const char *b)
@@ -349,10 +360,6 @@ static void config_warn(const struct config *config)
     }
     if (config->management_listen) {
         log_warn("/management/listen: this release serves management on its socket only");
-    }
-    if (config->failover_count) {
-        log_warn("/failover: this release does not run failover; links of a relationship are not "
-                 "served");
     }
 }
 
@@ -433,9 +440,28 @@ static int boot_management(struct app *app)
     return r;
 }
 
+static int boot_links(struct app *app)
+{
+    struct links_config config = {
+        .base = app->base,
+        .server = app->server,
+        .clock = &app->clock,
+        .on_stopped = on_links_stopped,
+        .ctx = app,
+    };
+    char error[LINKS_ERROR_MAX];
+    int r = links_new(&config, &app->links, error);
+
+    if (r) {
+        log_error("%s", error);
+    }
+    return r;
+}
+
 static int boot_events(struct app *app)
 {
     const struct timeval interval = {.tv_usec = CONTROL_INTERVAL_MS * 1000};
+    int r;
 
     app->base = event_base_new();
     if (!app->base) {
@@ -453,11 +479,13 @@ static int boot_events(struct app *app)
     if (!app->timer || event_add(app->timer, &interval) != 0) {
         return -ENOMEM;
     }
-    return boot_management(app);
+    r = boot_links(app);
+    return r ? r : boot_management(app);
 }
 
 static int serve(struct app *app)
 {
+    char error[LINKS_ERROR_MAX];
     int r = boot_state(app, false);
 
     r = r ? r : boot_policy(app);
@@ -475,7 +503,12 @@ static int serve(struct app *app)
         return r;
     }
     log_notice("tandem6d %s serves as %s", TANDEM6_VERSION, app->config->server_name);
-    event_base_dispatch(app->base);
+    r = links_start(app->links, error);
+    if (r) {
+        log_error("%s", error);
+    } else {
+        event_base_dispatch(app->base);
+    }
     threads_stop_workers(app->threads);
     urcu_qsbr_thread_online();
     control_stop_mark(&app->control, app_now(app));
@@ -492,6 +525,7 @@ static void app_done(struct app *app)
 {
     mgmt_free(app->mgmt);
     methods_free(app->methods);
+    links_free(app->links);
     for (unsigned i = 0; i < 3; i++) {
         if (app->signals[i]) {
             event_free(app->signals[i]);
