@@ -51,7 +51,7 @@ struct bench {
     enum load_kind kind;
     enum job job;
     const char *name;
-    bool checkpoint;
+    bool checkpoint, relayed;
     double started_s, opened_s, first_answer_s; /* monotonic */
     uint64_t leases;
     unsigned ia_count;
@@ -287,14 +287,15 @@ static int config_make(struct bench *b)
         "  \"options\": { \"dns_servers\": [\"2001:db8::53\"], \"domain_search\": "
         "[\"example.org\"] },"
         "  \"links\": [ { \"name\": \"bench\", \"port\": \"bench0\", \"subnets\": "
-        "[\"2001:db8:17::/64\"],"
+        "[\"2001:db8:17::/64\"], \"relay_addresses\": [\"2001:db8:17::1\"],"
         "    \"pools\": [ { \"type\": \"address\", \"range\": \"2001:db8:17::/64\" },"
         "      { \"type\": \"prefix\", \"range\": \"2001:dc0::/30\", \"delegated_length\": 56 } ] "
         "} ] }";
     char text[2048];
     struct config_error error;
 
-    (void)snprintf(text, sizeof(text), format, b->state_dir, b->leases + b->leases / 16 + 4096);
+    /* Below the 31/32 from which on free leases are forgotten early. */
+    (void)snprintf(text, sizeof(text), format, b->state_dir, b->leases + b->leases / 24 + 4096);
     if (config_parse("bench", text, strlen(text), &b->config, &error) != 0) {
         fprintf(stderr, "%u: %s: %s\n", error.line, error.pointer, error.text);
         return -EINVAL;
@@ -341,7 +342,7 @@ static int run(struct bench *b)
 
     r = r ? r : server_make(b);
     b->opened_s = now_s();
-    r = r ? r : load_init(&b->load, b->leases / b->ia_count, b->ia_count);
+    r = r ? r : load_init(&b->load, b->leases / b->ia_count, b->ia_count, b->relayed);
     if (r) {
         fprintf(stderr, "cannot start: %s\n", strerror(-r));
         return r;
@@ -386,14 +387,17 @@ static void report(const struct bench *b)
     for (unsigned c = 0; c < COUNTER_COUNT; c++) {
         drops += strcmp(counter_table[c].group, "drop") == 0 ? sums[c] : 0;
     }
-    printf("{\"bench\": \"%s\", \"replies_per_s\": %.0f, \"ns_per_packet\": %.1f, "
-           "\"echo_ns_per_packet\": %.1f, \"leases\": %" PRIu64 ", \"workers\": 1, "
+    printf("{\"bench\": \"%s\", \"relayed\": %s, \"replies_per_s\": %.0f, "
+           "\"ns_per_packet\": %.1f, \"echo_ns_per_packet\": %.1f, \"leases\": %" PRIu64
+           ", \"workers\": 1, "
            "\"records_per_reply\": %.3f, \"busy_fraction\": %.3f, \"dropped\": %" PRIu64
            ", \"wrong\": %" PRIu64 ", \"store_bytes_per_lease\": %.1f}\n",
-           b->name, (double)b->answers / seconds,
+           b->name, b->relayed ? "true" : "false", (double)b->answers / seconds,
            (double)b->busy_cycles / (double)b->packets / hz * 1e9, b->echo_ns, stats.slots_used,
            (double)b->records / (double)b->answers, (double)b->busy_cycles / (double)b->cycles,
-           drops, b->load.wrong, (double)stats.memory_bytes / (double)stats.slots_used);
+           drops, b->load.wrong,
+           (double)(stats.memory_bytes + expiry_memory(b->server->expiry)) /
+               (double)stats.slots_used);
 }
 
 static const struct {
@@ -410,17 +414,20 @@ static int usage(void)
 {
     fputs(
         "usage: bench_server renew|solicit|request|rapid|fill|restart --state-dir DIR [--leases N] "
-        "[--ia 1|2] [--seconds S] [--checkpoint 0|1]\n",
+        "[--ia 1|2] [--relayed 0|1] [--seconds S] [--checkpoint 0|1]\n",
         stderr);
     return 2;
 }
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"leases", required_argument, NULL, 'l'},     {"ia", required_argument, NULL, 'i'},
-        {"seconds", required_argument, NULL, 's'},    {"state-dir", required_argument, NULL, 'd'},
-        {"checkpoint", required_argument, NULL, 'c'}, {NULL, 0, NULL, 0}};
+    static const struct option options[] = {{"leases", required_argument, NULL, 'l'},
+                                            {"ia", required_argument, NULL, 'i'},
+                                            {"seconds", required_argument, NULL, 's'},
+                                            {"state-dir", required_argument, NULL, 'd'},
+                                            {"checkpoint", required_argument, NULL, 'c'},
+                                            {"relayed", required_argument, NULL, 'r'},
+                                            {NULL, 0, NULL, 0}};
     struct bench *b = &bench;
     int c, r;
 
@@ -442,6 +449,9 @@ int main(int argc, char **argv)
             break;
         case 'c':
             b->checkpoint = strcmp(optarg, "1") == 0;
+            break;
+        case 'r':
+            b->relayed = strcmp(optarg, "1") == 0;
             break;
         default:
             return usage();

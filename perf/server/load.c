@@ -8,8 +8,19 @@
 
 enum {
     DUID_SIZE = 14,
-    HEADERS = 14 + 40 + 8
+    HEADERS = 14 + 40 + 8,
+    RELAY_HEADERS = 34,
+    INTERFACE_ID_SIZE = 24,
+    REMOTE_ID_SIZE = 4 + 16, /* enterprise number */
+    AT_INTERFACE_ID = HEADERS + RELAY_HEADERS + 4,
+    AT_REMOTE_ID = AT_INTERFACE_ID + INTERFACE_ID_SIZE + 4,
+    AT_RELAYED = AT_REMOTE_ID + REMOTE_ID_SIZE + 4,
+    ENTERPRISE = 3561
 };
+
+static const struct ip6 relay_source = {0x20010db800000001, 0x17};
+static const struct ip6 relay_link = {0x20010db800170000, 1};
+static const char port_name[] = "olt-17/slot-03/port-"; /* and the client's number */
 
 static void option_head(struct wire_out *out, uint16_t code, size_t size)
 {
@@ -33,11 +44,36 @@ static void ia_put(struct wire_out *out, uint16_t code, bool with_lease, const u
     }
 }
 
+/* Everything of a RELAY-FORW but what differs by client, in front of a message of that size. */
+static void relay_head_make(uint8_t *frame, size_t message_size)
+{
+    struct wire_out out = wire_out_to(frame + HEADERS, AT_RELAYED - HEADERS);
+
+    wire_out_u16(&out, DHCP6_RELAY_FORW << 8);
+    wire_out_ip6(&out, relay_link);
+    wire_out_ip6(&out, (struct ip6){0xfe80000000000000, 0});
+    option_head(&out, OPTION_INTERFACE_ID, INTERFACE_ID_SIZE);
+    memset(wire_out_room(&out, INTERFACE_ID_SIZE), 0, INTERFACE_ID_SIZE);
+    memcpy(frame + AT_INTERFACE_ID, port_name, sizeof(port_name) - 1);
+    option_head(&out, OPTION_REMOTE_ID, REMOTE_ID_SIZE);
+    wire_out_u32(&out, ENTERPRISE);
+    memset(wire_out_room(&out, REMOTE_ID_SIZE - 4), 0, REMOTE_ID_SIZE - 4);
+    option_head(&out, OPTION_RELAY_MSG, message_size);
+}
+
+static void relay_head_write(uint8_t *buf, uint64_t client)
+{
+    wire_set_u64(buf + HEADERS + RELAY_HEADERS - 8, client + 1); /* peer-address */
+    wire_set_u32(buf + AT_INTERFACE_ID + INTERFACE_ID_SIZE - 4, (uint32_t)client);
+    wire_set_u32(buf + AT_REMOTE_ID + REMOTE_ID_SIZE - 4, (uint32_t)client);
+}
+
 static void template_make(struct load *load, enum load_kind kind, uint8_t type)
 {
     static const uint16_t oro[] = {OPTION_DNS_SERVERS, OPTION_DOMAIN_LIST};
     uint8_t *frame = load->frames[kind];
-    struct wire_out out = wire_out_to(frame + HEADERS, sizeof(load->frames[kind]) - HEADERS);
+    struct wire_out out =
+        wire_out_to(frame + load->at_message, sizeof(load->frames[kind]) - load->at_message);
     bool with_lease = kind == LOAD_REQUEST || kind == LOAD_RENEW;
 
     wire_out_u32(&out, (uint32_t)type << 24);
@@ -62,6 +98,9 @@ static void template_make(struct load *load, enum load_kind kind, uint8_t type)
     option_head(&out, OPTION_ELAPSED_TIME, 2);
     wire_out_u16(&out, 0);
     load->frame_sizes[kind] = (size_t)(out.at - frame);
+    if (load->relayed) {
+        relay_head_make(frame, load->frame_sizes[kind] - load->at_message);
+    }
 }
 
 static void templates_make(struct load *load)
@@ -72,11 +111,14 @@ static void templates_make(struct load *load)
     template_make(load, LOAD_RENEW, DHCP6_RENEW);
 }
 
-int load_init(struct load *load, uint64_t client_count, unsigned ia_count)
+int load_init(struct load *load, uint64_t client_count, unsigned ia_count, bool relayed)
 {
     size_t size = client_count * sizeof(*load->clients);
 
-    *load = (struct load){.ia_count = ia_count, .client_count = client_count};
+    *load = (struct load){.ia_count = ia_count,
+                          .client_count = client_count,
+                          .relayed = relayed,
+                          .at_message = relayed ? AT_RELAYED : HEADERS};
     memcpy(load->from.mac, "\2\0\0\0\0\xfe", 6);
     load->from.mtu = FRAME_MTU_DEFAULT;
     load->to = (struct frame_to){.dst_mac = {0x33, 0x33, 0, 1, 0, 2},
@@ -84,6 +126,12 @@ int load_init(struct load *load, uint64_t client_count, unsigned ia_count)
                                  .dst = {0xff02000000000000ULL, 0x10002},
                                  .src_port = DHCP6_CLIENT_PORT,
                                  .dst_port = DHCP6_SERVER_PORT};
+    if (relayed) {
+        load->to.dst_mac[5] = 3; /* ff05::1:3, All_DHCP_Servers */
+        load->to.src = relay_source;
+        load->to.dst = (struct ip6){0xff05000000000000ULL, 0x10003};
+        load->to.src_port = DHCP6_SERVER_PORT;
+    }
     load->clients = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (load->clients == MAP_FAILED) {
         load->clients = NULL;
@@ -120,7 +168,7 @@ size_t load_write(const struct load *load, enum load_kind kind, uint64_t client,
     struct frame_to to = load->to;
 
     memcpy(buf, load->frames[kind], size);
-    wire_set_u16(buf + HEADERS + 2, (uint16_t)xid);
+    wire_set_u16(buf + load->at_message + 2, (uint16_t)xid);
     duid_write(buf + load->at_duid[kind], client);
     wire_set_u32(buf + load->at_na[kind], 1);
     if (with_lease) {
@@ -133,7 +181,11 @@ size_t load_write(const struct load *load, enum load_kind kind, uint64_t client,
             wire_set_u64(buf + load->at_pd[kind] + 25, known->prefix);
         }
     }
-    to.src.lo = client + 1;
+    if (load->relayed) {
+        relay_head_write(buf, client);
+    } else {
+        to.src.lo = client + 1;
+    }
     frame_write(&load->from, &to, buf + HEADERS, size - HEADERS);
     return size;
 }
@@ -154,16 +206,46 @@ static void server_learn(struct load *load, struct span id)
     }
 }
 
+/* The client's message in a RELAY-REPL, and for which client it says to be; false when it is none.
+ */
+static bool relay_unwrap(struct span relayed, struct span *ret_message, uint64_t *ret_client)
+{
+    struct wire_in in = wire_in_from(relayed);
+    bool has_message = false, has_id = false;
+
+    if (relayed.size < RELAY_HEADERS || wire_in_u8(&in) != DHCP6_RELAY_REPL) {
+        return false;
+    }
+    (void)wire_in_bytes(&in, RELAY_HEADERS - 1);
+    while (wire_in_left(&in)) {
+        uint16_t code = wire_in_u16(&in);
+        struct span data = wire_in_span(&in, wire_in_u16(&in));
+
+        if (code == OPTION_RELAY_MSG) {
+            *ret_message = data;
+            has_message = true;
+        } else if (code == OPTION_INTERFACE_ID && data.size == INTERFACE_ID_SIZE) {
+            *ret_client = wire_get_u32(data.data + INTERFACE_ID_SIZE - 4);
+            has_id = true;
+        }
+    }
+    return !in.failed && has_message && has_id;
+}
+
 uint64_t load_read(struct load *load, const uint8_t *frame, size_t size, uint8_t *ret_type)
 {
     struct load_client got = {.address = {0, 0}};
+    struct span message = {frame + HEADERS, size - HEADERS};
     struct wire_in in;
-    uint64_t client = UINT64_MAX;
+    uint64_t client = UINT64_MAX, relayed_client = 0;
 
     if (size < HEADERS + 4 || frame[20] != 17) {
         return UINT64_MAX; /* announcements of the port */
     }
-    in = wire_in_from((struct span){frame + HEADERS, size - HEADERS});
+    if (load->relayed && !relay_unwrap(message, &message, &relayed_client)) {
+        return answer_wrong(load);
+    }
+    in = wire_in_from(message);
     *ret_type = wire_in_u8(&in);
     (void)wire_in_bytes(&in, 3);
     while (wire_in_left(&in)) {
@@ -181,7 +263,7 @@ uint64_t load_read(struct load *load, const uint8_t *frame, size_t size, uint8_t
         }
     }
     if (in.failed || client >= load->client_count || ip6_is_zero(got.address) ||
-        (load->ia_count > 1 && got.prefix == 0)) {
+        (load->relayed && client != relayed_client) || (load->ia_count > 1 && got.prefix == 0)) {
         return answer_wrong(load);
     }
     if (*ret_type == DHCP6_REPLY && load->clients[client].replies &&

@@ -1,6 +1,7 @@
 /* The benches' clients: frames of any number of distinct clients, written straight into received
  * buffers, and their answers read and checked. One client is one DUID with an IA_NA and, if asked
- * for, an IA_PD. */
+ * for, an IA_PD; directly, or all behind one relay that adds Interface-Id (24) and Remote-Id (16).
+ */
 #ifndef PERF_LOAD_H
 #define PERF_LOAD_H
 
@@ -26,6 +27,8 @@ struct load {
     uint8_t server_id[64];
     size_t server_id_size; /* 0 until the first answer told it */
     unsigned ia_count;     /* 1: IA_NA; 2: IA_NA and IA_PD */
+    bool relayed;
+    size_t at_message; /* of the client's message in a frame */
     struct load_client *clients;
     uint64_t client_count;
     uint64_t wrong; /* answers that are not what the client may get */
@@ -34,7 +37,7 @@ struct load {
     size_t at_duid[LOAD_KIND_COUNT], at_na[LOAD_KIND_COUNT], at_pd[LOAD_KIND_COUNT];
 };
 
-int load_init(struct load *load, uint64_t client_count, unsigned ia_count) MUST_CHECK;
+int load_init(struct load *load, uint64_t client_count, unsigned ia_count, bool relayed) MUST_CHECK;
 void load_done(struct load *load);
 
 /* Writes client's message into buf; returns its size. REQUEST and RENEW name the leases it has. */
