@@ -323,8 +323,9 @@ static const char *config_needs_restart(const struct config *a, const struct con
                       a->long_leases_max == b->long_leases_max},
         {"journal",
          a->segment_size == b->segment_size && a->checkpoint_log_max == b->checkpoint_log_max},
-        {"dataplane",
-         a->workers == b->workers && a->poll == b->poll && a->port_count == b->port_count},
+        {"dataplane", a->workers == b->workers && a->cpu_count == b->cpu_count &&
+                          memcmp(a->cpus, b->cpus, sizeof(a->cpus)) == 0 && a->poll == b->poll &&
+                          a->port_count == b->port_count},
         {"management", text_equal(a->management_socket, b->management_socket) &&
                            text_equal(a->management_listen, b->management_listen)},
     };

@@ -3,7 +3,6 @@
 #include <dirent.h>
 #include <inttypes.h>
 #include <net/if.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +18,7 @@
 
 #include "base/log.h"
 #include "base/siphash.h"
+#include "cpus.h"
 
 enum {
     ARGS_MAX = 64,
@@ -106,32 +106,19 @@ static bool device_is_vdev(const char *device)
     return device == NULL || strncmp(device, "net_", 4) == 0 || strncmp(device, "eth_", 4) == 0;
 }
 
-/* Lcore 0 (control) and 1..workers, spread over the CPUs we may use; the control core shares the
- * first. */
-static void args_add_lcores(struct eal_args *args, unsigned workers)
+/* Lcore 0 is the control core, 1..workers the workers. */
+static void args_add_lcores(struct eal_args *args, const struct config *config)
 {
-    int cpus[CPU_SETSIZE];
-    unsigned cpu_count = 0;
+    int cpus[CONFIG_WORKERS_MAX + 1];
     char text[ARG_SIZE];
     size_t used;
-    cpu_set_t set;
 
-    CPU_ZERO(&set);
-    if (sched_getaffinity(0, sizeof(set), &set) == 0) {
-        for (unsigned cpu = 0; cpu < CPU_SETSIZE; cpu++) {
-            if (CPU_ISSET(cpu, &set)) {
-                cpus[cpu_count++] = (int)cpu;
-            }
-        }
-    }
-    if (cpu_count == 0) {
-        cpus[cpu_count++] = 0;
-    }
+    cpus_choose(config, cpus);
     used = (size_t)snprintf(text, sizeof(text), "--lcores=0@%d", cpus[0]);
-    for (unsigned i = 1; i <= workers && used < sizeof(text) - 16; i++) {
-        used +=
-            (size_t)snprintf(text + used, sizeof(text) - used, ",%u@%d", i, cpus[i % cpu_count]);
+    for (unsigned i = 1; i <= config->workers && used < sizeof(text) - 16; i++) {
+        used += (size_t)snprintf(text + used, sizeof(text) - used, ",%u@%d", i, cpus[i]);
     }
+    log_notice("control core and workers on CPUs %s", text + strlen("--lcores="));
     arg_add(args, "%s", text);
 }
 
@@ -164,7 +151,7 @@ static int eal_start(const struct config *config)
         return -ENOMEM;
     }
     arg_add(args, "tandem6d");
-    args_add_lcores(args, config->workers);
+    args_add_lcores(args, config);
     /* One runtime folder for each state_dir: what a crash leaves there the next run uses again. */
     arg_add(args, "--file-prefix=tandem6-%016" PRIx64,
             siphash((struct siphash_key){0, 0}, config->state_dir, strlen(config->state_dir)));

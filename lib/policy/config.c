@@ -105,6 +105,26 @@ static int read_port(struct reader *reader, const json_t *object, unsigned index
     return read_port_addresses(reader, json_object_get(object, "addresses"), index);
 }
 
+static int read_cpus(struct reader *reader, const json_t *dataplane)
+{
+    const json_t *cpus = json_object_get(dataplane, "cpus");
+    struct config *config = reader->config;
+    json_t *value;
+    size_t i;
+
+    if (cpus && json_array_size(cpus) != config->workers + 1) {
+        return fail(reader, "/dataplane/cpus",
+                    "must name %u CPUs: the control core's and one for each worker",
+                    config->workers + 1);
+    }
+    config->cpu_count = (unsigned)json_array_size(cpus);
+    json_array_foreach(cpus, i, value)
+    {
+        config->cpus[i] = (unsigned)json_integer_value(value);
+    }
+    return 0;
+}
+
 static int read_dataplane(struct reader *reader)
 {
     const json_t *dataplane = json_object_get(reader->root, "dataplane");
@@ -119,6 +139,10 @@ static int read_dataplane(struct reader *reader)
     }
     config->poll = strcmp(poll, "busy") == 0 ? CONFIG_POLL_BUSY : CONFIG_POLL_ADAPTIVE;
     config->workers = (unsigned)read_number(schema_dataplane, dataplane, "workers");
+    err = read_cpus(reader, dataplane);
+    if (err) {
+        return err;
+    }
     json_array_foreach(json_object_get(dataplane, "ports"), i, value)
     {
         err = read_port(reader, value, (unsigned)i);

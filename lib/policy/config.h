@@ -70,6 +70,8 @@ struct config {
     uint32_t horizon_s;       /* operating horizon, default 60 */
     uint64_t segment_size, checkpoint_log_max;
     unsigned workers;
+    unsigned cpu_count;                    /* 0: chosen at start; else workers + 1 */
+    unsigned cpus[CONFIG_WORKERS_MAX + 1]; /* of the control core, of each worker */
     enum config_poll poll;
     struct config_port ports[CONFIG_PORTS_MAX];
     unsigned port_count;

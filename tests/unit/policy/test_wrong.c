@@ -75,6 +75,7 @@ static const struct wrong {
     {"\"name\": \"a\", ", "\"name\": \"a\", \"allocation_secret\": \"000102\", ", 2, "/server/allocation_secret", "16 octets"},
     {"\"segment_mib\": 64", "\"segment_mib\": 64, \"checkpoint_log_mib\": 127", 4, "/journal/checkpoint_log_mib", "must be at least 128"},
     {"\"segment_mib\": 64", "\"horizon_s\": 9", 4, "/journal/horizon_s", "from 10 to 3600"},
+    {"\"workers\": 1", "\"workers\": 2, \"cpus\": [0, 1]", 5, "/dataplane/cpus", "must name 3 CPUs"},
     {"\"workers\": 1", "\"workers\": 65", 5, "/dataplane/workers", "from 1 to 64"},
     {"\"adaptive\"", "\"lazy\"", 5, "/dataplane/poll", "\"adaptive\", \"busy\""},
     {"{ \"name\": \"p1\" }", "{ \"name\": \"p1\" }, 7", 8, "/dataplane/ports/2", "must be an object {}, not 7"},
