@@ -15,6 +15,7 @@ enum {
 };
 
 struct links;
+struct fo_time;
 
 struct links_config {
     struct event_base *base;
@@ -30,6 +31,9 @@ int links_new(const struct links_config *config, struct links **ret_links,
               char ret_error[LINKS_ERROR_MAX]) MUST_CHECK;
 /* Begins to listen and to connect: once all threads run. 0, or a negative errno and *ret_error. */
 int links_start(struct links *links, char ret_error[LINKS_ERROR_MAX]) MUST_CHECK;
+
+/* The relations' time. */
+struct fo_time links_now(const struct links *links);
 
 /* Something was asked of a relation by other ways than its connection: runs all of them next. */
 void links_kick(struct links *links);

@@ -57,8 +57,6 @@ struct links {
     bool started, stopping, stopped;
 };
 
-struct fo_time links_now(const struct links *links);
-
 /* The relation's link has taken over the stream's connection: an older one ends without a word. */
 void partner_adopt(struct partner *partner, struct stream *stream);
 /* Runs it as the next thing of the loop. */

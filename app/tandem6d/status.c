@@ -2,6 +2,8 @@
 
 #include <rte_version.h>
 
+#include "link.h"
+#include "server/relation.h"
 #include "server/worker.h"
 #include "version.h"
 
@@ -135,6 +137,31 @@ static bool env_alarm(void *ctx, unsigned index, struct methods_alarm *ret_alarm
     return false;
 }
 
+static struct relation *env_relation(void *ctx, unsigned index)
+{
+    const struct server *server = ((struct status *)ctx)->server;
+
+    return index < server->endpoint_count ? server->endpoints[index].relation : NULL;
+}
+
+static void env_time(void *ctx, struct fo_time *ret_time)
+{
+    const struct links *links = ((struct status *)ctx)->links;
+
+    if (links) { /* else there is no relation to need it */
+        *ret_time = links_now(links);
+    }
+}
+
+static void env_wake(void *ctx)
+{
+    struct links *links = ((struct status *)ctx)->links;
+
+    if (links) {
+        links_kick(links);
+    }
+}
+
 struct methods_env status_env(struct status *status)
 {
     return (struct methods_env){
@@ -150,6 +177,9 @@ struct methods_env status_env(struct status *status)
         .worker = env_worker,
         .port = env_port,
         .alarm = env_alarm,
+        .relation = env_relation,
+        .time = env_time,
+        .wake = env_wake,
         .ctx = status,
     };
 }

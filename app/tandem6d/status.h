@@ -11,8 +11,11 @@ enum {
     STATUS_WORKER_DEAD_MS = 1000
 };
 
+struct links;
+
 struct status {
     struct server *server;
+    struct links *links; /* NULL: none yet; set by the program */
     const struct clock *clock;
     uint64_t turns_seen[CONFIG_WORKERS_MAX];
     msec_t alive_ms[CONFIG_WORKERS_MAX];

@@ -17,6 +17,8 @@ const struct jsonrpc_error_row jsonrpc_errors[] = {
     {JSONRPC_TOO_LARGE, "too_large", "request or result over the limit; use limit and cursor"},
     {JSONRPC_BAD_CURSOR, "bad_cursor", "the cursor is not one of ours"},
     {JSONRPC_NOT_FOUND, "not_found", "there is no such object"},
+    {JSONRPC_PEER, "peer", "the failover partner's state does not allow it; reason says why"},
+    {JSONRPC_CONFIRM_REQUIRED, "confirm_required", "dangerous: repeat with the confirm value"},
     {0, NULL, NULL},
 };
 

@@ -53,6 +53,8 @@ enum jsonrpc_code {
     JSONRPC_TOO_LARGE = -32005,
     JSONRPC_BAD_CURSOR = -32006,
     JSONRPC_NOT_FOUND = 1001,
+    JSONRPC_PEER = 1006,
+    JSONRPC_CONFIRM_REQUIRED = 1011,
 };
 
 struct jsonrpc_error_row {

@@ -5,8 +5,13 @@
 #include "server/methods_internal.h"
 
 const struct jsonrpc_method *const methods_table[] = {
-    methods_server_table, methods_lease_table,  methods_pool_table,
-    methods_stats_table,  methods_config_table, NULL,
+    methods_server_table,
+    methods_lease_table,
+    methods_pool_table,
+    methods_stats_table,
+    methods_config_table,
+    methods_failover_table,
+    NULL,
 };
 
 int methods_new(const struct methods_env *env, struct methods **ret_methods)

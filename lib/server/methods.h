@@ -67,6 +67,9 @@ struct methods_build {
     const char *dpdk;    /* NULL: not known */
 };
 
+struct relation;
+struct fo_time;
+
 /* Everything but store, policy, config, counters and now may be NULL: then the answers leave that
  * part out. The indexed questions return false behind the last item. Texts live until the next
  * call.
@@ -85,6 +88,10 @@ struct methods_env {
     bool (*port)(void *ctx, unsigned index, struct methods_port *ret_port);
     bool (*alarm)(void *ctx, unsigned index, struct methods_alarm *ret_alarm);
     bool (*histogram)(void *ctx, unsigned index, struct methods_histogram *ret_histogram);
+    /* By number in the config; NULL when there is none. */
+    struct relation *(*relation)(void *ctx, unsigned index);
+    void (*time)(void *ctx, struct fo_time *ret_time); /* of the relations */
+    void (*wake)(void *ctx); /* something was asked of a relation: it is to be run soon */
     void *ctx;
 };
 
@@ -100,6 +107,9 @@ const struct jsonrpc *methods_jsonrpc(const struct methods *methods);
 /* One slice of the count of leases per pool. True when there is more to do at once; false while
  * the count rests. Call it once in a control turn. */
 bool methods_pool_step(struct methods *methods);
+
+/* True when a maintenance of the whole server has handed over everything: the process may end. */
+bool methods_maintenance_done(const struct methods *methods);
 
 /* All groups, ended by NULL; for documents made without a server. */
 extern const struct jsonrpc_method *const methods_table[];

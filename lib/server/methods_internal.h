@@ -3,6 +3,7 @@
 #define SERVER_METHODS_INTERNAL_H
 
 #include "server/methods.h"
+#include "server/relation_operator.h"
 
 /* Leases of one pool by what they mean to it. */
 struct pool_count {
@@ -22,10 +23,22 @@ struct pool_walk {
     sec_t done_s; /* when done was completed */
 };
 
+/* failover.simulate goes on where the last call with the same parameters stopped. */
+struct outlook_walk {
+    bool used;
+    unsigned relation; /* index */
+    enum fo_fsm_event_type event;
+    sec_t down_since_s;
+    bool force;
+    struct relation_outlook outlook;
+};
+
 struct methods {
     struct methods_env env;
     struct jsonrpc rpc;
     struct pool_walk walk;
+    struct outlook_walk outlook;
+    bool maintenance; /* the process ends when all relationships are handed over */
 };
 
 static inline const struct methods_env *methods_env(const struct jsonrpc_call *call)
@@ -39,6 +52,7 @@ extern const struct jsonrpc_method methods_lease_table[];
 extern const struct jsonrpc_method methods_pool_table[];
 extern const struct jsonrpc_method methods_stats_table[];
 extern const struct jsonrpc_method methods_config_table[];
+extern const struct jsonrpc_method methods_failover_table[];
 
 #define METHODS_TABLE_END                                                                          \
     {                                                                                              \

@@ -272,7 +272,7 @@ static void test_server(void)
     CHECK_STR(at(json, "now"), "2025-12-25T17:46:40Z");
     json_decref(json);
     json = call(&bench, "rpc.discover", "{}");
-    CHECK_EQ(json_array_size(json_object_get(json, "methods")), 10);
+    CHECK_EQ(json_array_size(json_object_get(json, "methods")), 19);
     json_decref(json);
     expect_error(&bench, "server.status", "{\"x\":1}", JSONRPC_INVALID_PARAMS);
     bench_close(&bench);
