@@ -15,7 +15,7 @@
 #include "disk.h"
 #include "identity.h"
 #include "link.h"
-#include "mgmt.h"
+#include "manage.h"
 #include "port.h"
 #include "server/control.h"
 #include "status.h"
@@ -43,9 +43,8 @@ struct app {
     struct control control;
     struct event_base *base;
     struct event *timer, *signals[3];
-    struct mgmt *mgmt;
     struct status status;
-    struct methods *methods;
+    struct manage *manage;
     struct links *links;
     msec_t slow_ms, link_ms;
     uint32_t alarms_told;
@@ -271,7 +270,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
             break;
         }
     }
-    (void)methods_pool_step(app->methods);
+    manage_turn(app->manage);
     urcu_qsbr_thread_offline();
     reclaim(app);
     alarms_tell(app);
@@ -359,9 +358,6 @@ static void config_warn(const struct config *config)
         log_warn("%s:%u: %s: %s", config->warnings[i].file, config->warnings[i].line,
                  config->warnings[i].pointer, config->warnings[i].text);
     }
-    if (config->management_listen) {
-        log_warn("/management/listen: this release serves management on its socket only");
-    }
 }
 
 static void on_reload(evutil_socket_t fd, short what, void *arg)
@@ -395,50 +391,13 @@ static void on_reload(evutil_socket_t fd, short what, void *arg)
         return;
     }
     app->config = config;
+    manage_reload(app->manage, config);
     log_level_apply(config);
     config_warn(config);
     urcu_qsbr_synchronize_rcu();
     policy_free(old);
     config_free(old_config);
     log_notice("configuration read again");
-}
-
-static void call_enter(void *ctx)
-{
-    (void)ctx;
-    urcu_qsbr_thread_online();
-}
-
-static void call_leave(void *ctx)
-{
-    (void)ctx;
-    urcu_qsbr_thread_offline();
-}
-
-static int boot_management(struct app *app)
-{
-    struct methods_env env;
-    struct mgmt_config mgmt_config = {
-        .base = app->base,
-        .socket_path = app->config->management_socket,
-        .enter = call_enter,
-        .leave = call_leave,
-    };
-    char error[MGMT_ERROR_MAX];
-    int r;
-
-    status_init(&app->status, app->server, &app->clock);
-    env = status_env(&app->status);
-    r = methods_new(&env, &app->methods);
-    if (r || !mgmt_config.socket_path) {
-        return r;
-    }
-    mgmt_config.rpc = methods_jsonrpc(app->methods);
-    r = mgmt_new(&mgmt_config, &app->mgmt, error);
-    if (r) {
-        log_error("%s", error);
-    }
-    return r;
 }
 
 static int boot_links(struct app *app)
@@ -457,6 +416,13 @@ static int boot_links(struct app *app)
         log_error("%s", error);
     }
     return r;
+}
+
+static int boot_management(struct app *app)
+{
+    status_init(&app->status, app->server, &app->clock);
+    app->status.links = app->links;
+    return manage_new(app->base, app->config, &app->status, &app->manage);
 }
 
 static int boot_events(struct app *app)
@@ -524,8 +490,7 @@ static int serve(struct app *app)
 
 static void app_done(struct app *app)
 {
-    mgmt_free(app->mgmt);
-    methods_free(app->methods);
+    manage_free(app->manage);
     links_free(app->links);
     for (unsigned i = 0; i < 3; i++) {
         if (app->signals[i]) {

@@ -12,6 +12,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "clock.h"
+
 enum {
     BACKLOG = 16
 };
@@ -20,9 +22,10 @@ struct connection {
     struct mgmt *mgmt; /* NULL: this place is free */
     struct bufferevent *stream;
     struct event *again; /* goes on with the next request in the next turn of the loop */
-    struct jsonrpc_caller caller;
-    bool ended;   /* nothing more will be read: answer what is there, then close */
-    bool closing; /* close once everything is sent */
+    struct access_subject subject;
+    msec_t active_ms; /* last request */
+    bool ended;       /* nothing more will be read: answer what is there, then close */
+    bool closing;     /* close once everything is sent */
 };
 
 struct mgmt {
@@ -196,18 +199,6 @@ static int socket_open(struct mgmt *mgmt, char *ret_error)
     return fd;
 }
 
-static unsigned peer_roles(int fd)
-{
-    struct ucred peer;
-    socklen_t size = sizeof(peer);
-
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size)) {
-        return 0;
-    }
-    /* Anybody else came past the file's mode: owner or group. */
-    return peer.uid == 0 || peer.uid == geteuid() ? JSONRPC_ROLES_ALL : JSONRPC_ROLES_VIEW;
-}
-
 static int connection_init(struct connection *connection, struct mgmt *mgmt, int fd)
 {
     struct timeval idle = {.tv_sec = (time_t)mgmt->config.idle_s};
@@ -220,13 +211,14 @@ static int connection_init(struct connection *connection, struct mgmt *mgmt, int
         return -ENOMEM;
     }
     *connection = (struct connection){.mgmt = mgmt, .stream = stream};
-    connection->caller.roles = peer_roles(fd);
+    connection->active_ms = clock_mono_ms();
     connection->again = evtimer_new(mgmt->config.base, on_again, connection);
     mgmt->connection_count++;
     bufferevent_setcb(stream, on_read, on_written, on_event, connection);
     bufferevent_setwatermark(stream, EV_READ, 0, JSONRPC_REQUEST_MAX + 2);
     bufferevent_set_timeouts(stream, &idle, &stall);
-    if (connection->again == NULL || bufferevent_enable(stream, EV_READ | EV_WRITE)) {
+    if (connection->again == NULL || access_process(fd, &connection->subject) ||
+        bufferevent_enable(stream, EV_READ | EV_WRITE)) {
         connection_free(connection);
         return -ENOMEM;
     }
@@ -243,21 +235,43 @@ static void connection_free(struct connection *connection)
     *connection = (struct connection){0};
 }
 
+/* A free place, or that of the connection that has been silent longest: idle ones must not keep the
+ * operator out. NULL when all have an answer under way. */
+static struct connection *connection_take(struct mgmt *mgmt)
+{
+    struct connection *oldest = NULL;
+
+    for (unsigned i = 0; i < MGMT_CONNECTIONS_MAX; i++) {
+        struct connection *connection = &mgmt->connections[i];
+
+        if (connection->mgmt == NULL) {
+            return connection;
+        }
+        if (evbuffer_get_length(bufferevent_get_output(connection->stream)) == 0 &&
+            (oldest == NULL || connection->active_ms < oldest->active_ms)) {
+            oldest = connection;
+        }
+    }
+    if (oldest) {
+        connection_free(oldest);
+    }
+    return oldest;
+}
+
 static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address,
                       int address_size, void *ctx)
 {
     struct mgmt *mgmt = ctx;
+    struct connection *connection = connection_take(mgmt);
 
     (void)listener;
     (void)address;
     (void)address_size;
-    for (unsigned i = 0; i < MGMT_CONNECTIONS_MAX; i++) {
-        if (mgmt->connections[i].mgmt == NULL) {
-            (void)connection_init(&mgmt->connections[i], mgmt, fd);
-            return;
-        }
+    if (connection) {
+        (void)connection_init(connection, mgmt, fd);
+    } else {
+        (void)close(fd);
     }
-    (void)close(fd);
 }
 
 /* Out of descriptors, as a rule: asking again at once would only spin. */
@@ -291,13 +305,19 @@ static void reply_send(struct connection *connection, struct jsonrpc_reply *repl
 static void request_handle(struct connection *connection, const void *bytes, size_t size)
 {
     const struct mgmt_config *config = &connection->mgmt->config;
+    struct jsonrpc_caller caller = {
+        .roles = access_roles(*config->access, &connection->subject),
+        .who = connection->subject.who,
+        .from = "unix",
+    };
     struct jsonrpc_reply reply = {0};
     int err;
 
+    connection->active_ms = clock_mono_ms();
     if (config->enter) {
         config->enter(config->ctx);
     }
-    err = jsonrpc_handle(config->rpc, &connection->caller, (struct span){bytes, size}, &reply);
+    err = jsonrpc_handle(config->rpc, &caller, (struct span){bytes, size}, &reply);
     if (config->leave) {
         config->leave(config->ctx);
     }

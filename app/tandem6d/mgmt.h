@@ -5,16 +5,15 @@
  * requests on one connection are answered in order, one per turn of the event loop.
  *
  * Who may connect is the socket file's mode (0660); what a caller may do comes from its kernel
- * credentials: root and the server's own user everything, others view.
+ * credentials (access.h).
  *
- * Everything is bounded: connections, the request (JSONRPC_REQUEST_MAX), what waits to be read by
- * the caller (no further request is taken while an answer is not yet sent), idle time. Control core
- * only. */
+ * Everything is bounded: connections (a new one takes the place of the one silent longest), the
+ * request (JSONRPC_REQUEST_MAX), what waits to be read by the caller (no further request is taken
+ * while an answer is not yet sent), idle time. Control core only. */
 #ifndef TANDEM6D_MGMT_H
 #define TANDEM6D_MGMT_H
 
-#include "base/err.h"
-#include "rpc/jsonrpc.h"
+#include "access.h"
 
 struct event_base;
 struct mgmt;
@@ -30,7 +29,8 @@ struct mgmt_config {
     struct event_base *base;
     const char *socket_path;
     const struct jsonrpc *rpc;
-    unsigned idle_s, stall_s; /* 0 = the defaults above */
+    const struct access *const *access; /* where the one in force stands */
+    unsigned idle_s, stall_s;           /* 0 = the defaults above */
     /* Around each call, so that the methods run as a registered, online QSBR reader; may be NULL.
      */
     void (*enter)(void *ctx);

@@ -40,6 +40,14 @@ struct config_tls {
     const char *certificate, *key, *ca;
 };
 
+/* Who of those that connect to management gets which roles. Exactly one of the five says who. */
+struct config_access {
+    const char *user, *group; /* name or number, of a process on the Unix socket */
+    const char *common_name, *organizational_unit; /* of a client certificate's subject */
+    bool loopback;                                 /* HTTP from this host without a certificate */
+    unsigned roles;                                /* bits 1 << enum jsonrpc_role */
+};
+
 /* One failover relationship (RFC 8156 4.1). Links name theirs through relationship. */
 struct config_failover {
     const char *relationship;
@@ -79,6 +87,8 @@ struct config {
     const char *management_listen; /* NULL: none; "[addr]:port" */
     bool has_management_tls;
     struct config_tls management_tls;
+    const struct config_access *accesses;
+    unsigned access_count;
     const char *log_level;
     const struct config_failover *failovers;
     unsigned failover_count;

@@ -19,7 +19,8 @@ enum {
 
 extern const struct field schema_root[], schema_server[], schema_store[], schema_journal[],
     schema_dataplane[], schema_link[], schema_pool[], schema_lifetimes[], schema_options[],
-    schema_class[], schema_match[], schema_reservation[], schema_failover[], schema_management[];
+    schema_class[], schema_match[], schema_reservation[], schema_failover[], schema_management[],
+    schema_management_access[];
 
 /* One condition of a class: octets of the subject (whole or their beginning) or a number. */
 struct match_condition {

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "policy/internal.h"
+#include "rpc/jsonrpc.h"
 
 static int read_tls(struct reader *reader, const struct field *table, const json_t *tls,
                     struct config_tls *ret_tls)
@@ -155,6 +156,79 @@ static bool listen_valid(const char *listen, bool *ret_loopback)
     return true;
 }
 
+static unsigned read_roles(const json_t *roles)
+{
+    unsigned bits = JSONRPC_ROLES_VIEW;
+    json_t *value;
+    size_t i;
+
+    json_array_foreach(roles, i, value)
+    {
+        for (unsigned role = 0; role < JSONRPC_ROLE_COUNT; role++) {
+            if (strcmp(json_string_value(value), jsonrpc_role_name(role)) == 0) {
+                bits |= 1u << role;
+            }
+        }
+    }
+    return bits;
+}
+
+static int read_access(struct reader *reader, const json_t *object, size_t index,
+                       struct config_access *access)
+{
+    const struct {
+        const char *name;
+        const char **value;
+    } whose[] = {
+        {"user", &access->user},
+        {"group", &access->group},
+        {"common_name", &access->common_name},
+        {"organizational_unit", &access->organizational_unit},
+    };
+
+    unsigned count = access->loopback = json_is_true(json_object_get(object, "loopback"));
+
+    for (size_t i = 0; i < sizeof(whose) / sizeof(whose[0]); i++) {
+        int err =
+            read_string(reader, schema_management_access, object, whose[i].name, whose[i].value);
+
+        if (err) {
+            return err;
+        }
+        count += *whose[i].value != NULL;
+    }
+    if (count != 1) {
+        return fail(reader, at("/management/access/%zu", index).text,
+                    "must have exactly one of user, group, common_name, organizational_unit and "
+                    "\"loopback\": true");
+    }
+    access->roles = read_roles(json_object_get(object, "roles"));
+    return 0;
+}
+
+static int read_accesses(struct reader *reader, const json_t *rows)
+{
+    struct config_access *accesses =
+        region_alloc(reader->region, json_array_size(rows), sizeof(*accesses));
+    json_t *value;
+    size_t i;
+
+    if (!accesses) {
+        return -ENOMEM;
+    }
+    json_array_foreach(rows, i, value)
+    {
+        int err = read_access(reader, value, i, &accesses[i]);
+
+        if (err) {
+            return err;
+        }
+    }
+    reader->config->accesses = accesses;
+    reader->config->access_count = (unsigned)json_array_size(rows);
+    return 0;
+}
+
 int read_management(struct reader *reader)
 {
     const json_t *management = json_object_get(reader->root, "management");
@@ -174,10 +248,14 @@ int read_management(struct reader *reader)
         return fail(reader, "/management/listen",
                     "must be address and port such as \"[::1]:8647\" or \"127.0.0.1:8647\"");
     }
-    if (!loopback && !tls) {
+    if (!loopback && !json_is_string(json_object_get(tls, "ca"))) {
         return fail(reader, "/management/listen",
-                    "others than this host could reach it in clear; must be a loopback address, "
-                    "or give \"tls\" (null runs it in clear)");
+                    "others than this host could reach it; must be a loopback address, or \"tls\" "
+                    "with \"ca\" must be given, so that clients need a certificate");
+    }
+    err = read_accesses(reader, json_object_get(management, "access"));
+    if (err) {
+        return err;
     }
     config->has_management_tls = json_is_object(tls);
     if (config->has_management_tls) {

@@ -216,10 +216,22 @@ static const struct field management_tls_children[] = {
     FILE_ROW("key", true, "PEM file of its private key."),
     FILE_ROW("ca", false, "PEM file of the authorities that sign client certificates; given: clients need one."),
     END_ROW};
+static const char *const management_roles[] = {"view", "operate", "config", "admin", "legal", NULL};
+static const struct field management_role_item[] = {ROW("item", FIELD_STRING, .choices = management_roles), END_ROW};
+const struct field schema_management_access[] = {
+    ROW("roles", FIELD_ARRAY, .required = true, .min = 1, .max = 8, .children = management_role_item, .help = "What they may do; every role brings view with it."),
+    ROW("user", FIELD_STRING, .min = 1, .max = 32, .help = "A user, by name or number, on the Unix socket."),
+    ROW("group", FIELD_STRING, .min = 1, .max = 32, .help = "A group, by name or number, whose members use the Unix socket."),
+    ROW("common_name", FIELD_STRING, .min = 1, .max = 64, .help = "CN of a client certificate."),
+    ROW("organizational_unit", FIELD_STRING, .min = 1, .max = 64, .help = "OU of client certificates."),
+    ROW("loopback", FIELD_BOOL, .help = "true: all on this host that come by HTTP without a certificate; they have view otherwise."),
+    END_ROW};
+static const struct field management_access_item[] = {ROW("item", FIELD_OBJECT, .children = schema_management_access), END_ROW};
 const struct field schema_management[] = {
     ROW("socket", FIELD_STRING, .min = 1, .max = 107, .help = "Path of the Unix socket."),
     ROW("listen", FIELD_STRING, .min = 1, .max = 64, .help = "Address and port of HTTP, such as \"[::1]:8647\"."),
-    ROW("tls", FIELD_OBJECT, .nullable = true, .children = management_tls_children, .help = "HTTPS; null, written out, is needed to run HTTP in clear on other addresses than loopback."),
+    ROW("tls", FIELD_OBJECT, .nullable = true, .children = management_tls_children, .help = "HTTPS, TLS 1.2 or newer; on other addresses than loopback it is needed, with ca."),
+    ROW("access", FIELD_ARRAY, .max = 256, .children = management_access_item, .help = "Who has which roles; all rows that fit count together. Root and the server's own user have all of them on the Unix socket, others there view; a client certificate no row names has none."),
     END_ROW};
 
 const struct field schema_root[] = {

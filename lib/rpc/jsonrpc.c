@@ -40,6 +40,7 @@ static int handle_batch(const struct jsonrpc *rpc, const struct jsonrpc_caller *
                         const json_t *requests, struct text *out);
 static bool envelope_check(struct jsonrpc_call *call, const json_t *request);
 static int method_run(struct jsonrpc_call *call, const char *name);
+static int method_call(struct jsonrpc_call *call, const struct jsonrpc_method *method);
 static int answer_append(struct text *out, const json_t *id, int code, struct jsonrpc_call *call);
 static int failure_append(struct text *out, const json_t *id, int code,
                           const struct jsonrpc_call *call);
@@ -274,9 +275,20 @@ static int method_run(struct jsonrpc_call *call, const char *name)
         return jsonrpc_fail(call, JSONRPC_METHOD_NOT_FOUND, "method_not_found",
                             "no method \"%.100s\"; rpc.discover lists all", name);
     }
+    code = method_call(call, method);
+    if (method->role != JSONRPC_ROLE_VIEW && call->rpc->audit) {
+        call->rpc->audit(call, method, code);
+    }
+    return code;
+}
+
+static int method_call(struct jsonrpc_call *call, const struct jsonrpc_method *method)
+{
+    int code;
+
     if ((call->caller->roles & 1u << method->role) == 0) {
         return jsonrpc_fail(call, JSONRPC_UNAUTHORIZED, "role_required", "%s needs the role \"%s\"",
-                            name, jsonrpc_role_name(method->role));
+                            method->name, jsonrpc_role_name(method->role));
     }
     if (json_is_array(call->params)) {
         return jsonrpc_fail(call, JSONRPC_INVALID_PARAMS, "named_params_only",

@@ -66,6 +66,12 @@ struct jsonrpc_error_row {
 extern const struct jsonrpc_error_row jsonrpc_errors[];
 
 struct jsonrpc_call;
+struct jsonrpc_method;
+
+/* Told of every call of a method whose role is not view, refused ones too, after it ran: code 0, or
+ * the error's, then with call->reason and call->message. */
+typedef void jsonrpc_audit_fn(const struct jsonrpc_call *call, const struct jsonrpc_method *method,
+                              int code);
 
 /* Runs one call. params have passed field_check. Returns 0 with call->result set (new reference),
  * or what jsonrpc_fail returned. */
@@ -85,11 +91,15 @@ struct jsonrpc_method {
 struct jsonrpc {
     const struct jsonrpc_method *const *groups; /* tables, ended by NULL */
     const char *title, *version;                /* for rpc.discover */
+    jsonrpc_audit_fn *audit;                    /* NULL: nobody wants to know */
     void *ctx;                                  /* the handlers' */
 };
 
+/* Who calls, as the transport knows. */
 struct jsonrpc_caller {
-    unsigned roles; /* bits 1 << enum jsonrpc_role */
+    unsigned roles;   /* bits 1 << enum jsonrpc_role */
+    const char *who;  /* "uid 0", "CN=alice"; NULL: not known */
+    const char *from; /* "unix", "https [2001:db8::7]:40122"; NULL: not known */
 };
 
 struct jsonrpc_call {

@@ -56,7 +56,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const struct jsonrpc_method *const groups[] = {methods, NULL};
     static const struct jsonrpc rpc = {.groups = groups, .title = "fuzz", .version = "1"};
-    static const struct jsonrpc_caller caller = {JSONRPC_ROLES_VIEW};
+    static const struct jsonrpc_caller caller = {.roles = JSONRPC_ROLES_VIEW};
     struct jsonrpc_reply reply = {0};
     json_t *json;
 

@@ -201,7 +201,12 @@ static const struct wrong {
     /* Management and defaults. */
     {"\"[::1]:8647\"", "\"::1:8647\"", 33, "/management/listen", "address and port"},
     {"\"[::1]:8647\"", "\"[::1]:0\"", 33, "/management/listen", "address and port"},
-    {"\"[::1]:8647\"", "\"[::]:8647\"", 33, "/management/listen", "in clear"},
+    {"\"[::1]:8647\"", "\"[::]:8647\"", 33, "/management/listen", "others than this host"},
+    {"\"[::1]:8647\"", "\"[::]:8647\", \"tls\": null", 33, "/management/listen", "others than this host"},
+    {"\"[::1]:8647\"", "\"[::]:8647\", \"tls\": {\"key\": \"k\", \"certificate\": \"c\"}", 33, "/management/listen", "with \"ca\""},
+    {"\"[::1]:8647\"", "\"[::1]:8647\", \"access\": [{\"roles\": [\"view\"]}]", 33, "/management/access/0", "exactly one"},
+    {"\"[::1]:8647\"", "\"[::1]:8647\", \"access\": [{\"roles\": [\"view\"], \"user\": \"a\", \"loopback\": true}]", 33, "/management/access/0", "exactly one"},
+    {"\"[::1]:8647\"", "\"[::1]:8647\", \"access\": [{\"roles\": [\"root\"], \"user\": \"a\"}]", 33, "/management/access/0/roles/0", "one of"},
     {"\"[::1]:8647\"", "\"[::1]:8647\", \"tls\": {\"key\": \"k\"}", 33, "/management/tls/certificate", "is missing"},
     {"\n}\n", ",\n  \"lifetimes\": { \"preferred_s\": 9, \"valid_s\": 8 }\n}\n", 34, "/lifetimes/preferred_s", "above valid_s"},
     {"\n}\n", ",\n  \"options\": { \"aftr_name\": \"-\", \"sntp_servers\": [\"::\"] }\n}\n", 34, "/options/sntp_servers/0", "unicast"},

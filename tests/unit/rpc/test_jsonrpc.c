@@ -76,8 +76,8 @@ static const struct jsonrpc_method group_two[] = {
 
 static const struct jsonrpc_method *const groups[] = {group_one, group_two, NULL};
 static const struct jsonrpc rpc = {.groups = groups, .title = "test", .version = "1.2.3"};
-static const struct jsonrpc_caller viewer = {JSONRPC_ROLES_VIEW};
-static const struct jsonrpc_caller root = {JSONRPC_ROLES_ALL};
+static const struct jsonrpc_caller viewer = {.roles = JSONRPC_ROLES_VIEW};
+static const struct jsonrpc_caller root = {.roles = JSONRPC_ROLES_ALL};
 
 static struct jsonrpc_reply call_bytes(const char *request, size_t size)
 {

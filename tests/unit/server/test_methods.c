@@ -172,7 +172,7 @@ static struct resource pd(uint64_t n)
 /* The result or error object; new reference. */
 static json_t *call_as(struct bench *bench, unsigned roles, const char *method, const char *params)
 {
-    struct jsonrpc_caller caller = {roles};
+    struct jsonrpc_caller caller = {.roles = roles};
     struct jsonrpc_reply reply = {0};
     char request[2048];
     json_t *json, *result;

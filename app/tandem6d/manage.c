@@ -1,0 +1,144 @@
+#include "manage.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include <urcu/urcu-qsbr.h>
+
+#include "access.h"
+#include "base/log.h"
+#include "http.h"
+#include "mgmt.h"
+
+static_assert((int)HTTP_ERROR_MAX >= (int)ACCESS_ERROR_MAX, "one buffer for both");
+
+struct manage {
+    struct event_base *base;
+    struct status *status;
+    struct methods *methods;
+    struct access *access;
+    struct mgmt *mgmt; /* NULL: no socket */
+    struct http *http; /* NULL: no listener */
+};
+
+static void call_enter(void *ctx)
+{
+    (void)ctx;
+    urcu_qsbr_thread_online();
+}
+
+static void call_leave(void *ctx)
+{
+    (void)ctx;
+    urcu_qsbr_thread_offline();
+}
+
+static const char *http_state(void *ctx)
+{
+    return status_state(((struct manage *)ctx)->status);
+}
+
+static int socket_start(struct manage *manage, const struct config *config)
+{
+    struct mgmt_config mgmt_config = {
+        .base = manage->base,
+        .socket_path = config->management_socket,
+        .rpc = methods_jsonrpc(manage->methods),
+        .access = (const struct access *const *)&manage->access,
+        .enter = call_enter,
+        .leave = call_leave,
+        .ctx = manage,
+    };
+    char error[MGMT_ERROR_MAX];
+    int r = config->management_socket ? mgmt_new(&mgmt_config, &manage->mgmt, error) : 0;
+
+    if (r) {
+        log_error("%s", error);
+    }
+    return r;
+}
+
+static int http_start(struct manage *manage, const struct config *config)
+{
+    struct http_config http_config = {
+        .base = manage->base,
+        .listen = config->management_listen,
+        .tls = config->has_management_tls ? &config->management_tls : NULL,
+        .rpc = methods_jsonrpc(manage->methods),
+        .state = http_state,
+        .access = (const struct access *const *)&manage->access,
+        .enter = call_enter,
+        .leave = call_leave,
+        .ctx = manage,
+    };
+    char error[HTTP_ERROR_MAX] = "management.listen: no memory";
+    int r = config->management_listen ? http_new(&http_config, &manage->http, error) : 0;
+
+    if (r) {
+        log_error("%s", error);
+    }
+    return r;
+}
+
+int manage_new(struct event_base *base, const struct config *config, struct status *status,
+               struct manage **ret_manage)
+{
+    struct manage *manage = calloc(1, sizeof(*manage));
+    struct methods_env env = status_env(status);
+    char error[ACCESS_ERROR_MAX];
+    int r;
+
+    if (manage == NULL) {
+        return -ENOMEM;
+    }
+    manage->base = base;
+    manage->status = status;
+    r = methods_new(&env, &manage->methods);
+    if (r == 0) {
+        r = access_new(config, &manage->access, error);
+        if (r) {
+            log_error("%s", error);
+        }
+    }
+    r = r ? r : socket_start(manage, config);
+    r = r ? r : http_start(manage, config);
+    if (r) {
+        manage_free(manage);
+        return r;
+    }
+    *ret_manage = manage;
+    return 0;
+}
+
+void manage_free(struct manage *manage)
+{
+    if (manage == NULL) {
+        return;
+    }
+    http_free(manage->http);
+    mgmt_free(manage->mgmt);
+    access_free(manage->access);
+    methods_free(manage->methods);
+    free(manage);
+}
+
+void manage_turn(struct manage *manage)
+{
+    (void)methods_pool_step(manage->methods);
+}
+
+void manage_reload(struct manage *manage, const struct config *config)
+{
+    char error[HTTP_ERROR_MAX]; /* the longer of the two */
+    struct access *access;
+
+    if (access_new(config, &access, error)) {
+        log_error("%s: the old rows stay in force", error);
+    } else {
+        access_free(manage->access);
+        manage->access = access;
+    }
+    if (manage->http && http_reload(manage->http, error)) {
+        log_error("%s: the old certificate stays in use", error);
+    }
+}
