@@ -275,6 +275,11 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
     reclaim(app);
     alarms_tell(app);
     slow_turn(app, now_ms);
+    if (!app->stopping && manage_wants_end(app->manage)) {
+        log_notice("handed over to the partner: stopping");
+        app->stopping = true;
+        links_stop(app->links);
+    }
 }
 
 static void on_stop(evutil_socket_t fd, short what, void *arg)

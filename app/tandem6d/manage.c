@@ -127,6 +127,11 @@ void manage_turn(struct manage *manage)
     (void)methods_pool_step(manage->methods);
 }
 
+bool manage_wants_end(const struct manage *manage)
+{
+    return methods_maintenance_done(manage->methods);
+}
+
 void manage_reload(struct manage *manage, const struct config *config)
 {
     char error[HTTP_ERROR_MAX]; /* the longer of the two */

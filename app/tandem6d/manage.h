@@ -16,6 +16,9 @@ void manage_free(struct manage *manage);
 /* Once in a control turn, QSBR-online. */
 void manage_turn(struct manage *manage);
 
+/* True when a maintenance has handed over everything: the process may end. */
+bool manage_wants_end(const struct manage *manage);
+
 /* After a reload: who may do what, and the certificate files again. Says in the log what fails; the
  * old ones then stay in force. */
 void manage_reload(struct manage *manage, const struct config *config);

@@ -13,7 +13,7 @@ enum {
     MESSAGE_SIZE_MAX = 64, /* of the bare messages and STATE */
 };
 
-static const char software[] = "tandem6";
+static const char software[] = "tandem6 " TANDEM6_VERSION;
 
 void relation_barrier_set(const struct relation *relation, struct relation_barrier *ret_barrier)
 {
