@@ -1,7 +1,6 @@
 /* The partner's updates: judged, committed, answered when the commits are durable (RFC 8156 7.5,
  * 7.6; design invariant 6). */
 #include "server/relation_internal.h"
-#include "store/claim.h"
 
 enum {
     RACES_MAX = 4, /* a worker changing the lease meanwhile */
@@ -30,31 +29,13 @@ bool relation_receive_has_room(struct relation *relation)
            change_ring_has_room(server_control_ring(relation->server), RELATION_COMMITS_MAX + 1);
 }
 
-/* Commits an accepted lease with its claim bit: what is ours and free has to be won before it
- * becomes anything else (design 2). */
+/* Commits an accepted lease. A prefix that is free leaves one share or the other first: -EAGAIN
+ * while a worker is giving it to a client. */
 static int accepted_commit(struct taking *taking, const struct lease_found *base,
                            const struct lease *next, struct lease_found *ret_stored)
 {
-    const struct policy *policy = server_policy(taking->relation->server);
-    int index =
-        next->resource.type == LEASE_TYPE_PD ? policy_pool_find(policy, &next->resource) : -1;
-    uint8_t status = base->slot == LEASE_SLOT_NONE ? BINDING_FREE : base->lease.status;
-    struct claim *claim = NULL;
-    uint32_t unit = 0;
-    int r;
+    int r = relation_commit(taking->relation, base, next, false, ret_stored, &taking->position);
 
-    if (index >= 0 && status == policy->pools[index].free_status &&
-        next->status != policy->pools[index].free_status) {
-        claim = policy->pools[index].claim;
-        unit = (uint32_t)pool_unit_index(&policy->pools[index].pool, &next->resource);
-        if (!claim_take(claim, unit)) {
-            return -EAGAIN; /* a worker is giving it to a client */
-        }
-    }
-    r = relation_commit(taking->relation, base, next, true, ret_stored, &taking->position);
-    if (r && claim) {
-        (void)claim_give(claim, unit);
-    }
     taking->commits += r == 0;
     return r;
 }

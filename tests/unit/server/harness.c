@@ -85,14 +85,14 @@ static void ports_set(struct harness *h)
     port->mtu = FRAME_MTU_DEFAULT;
 }
 
-static void harness_new(struct harness *h, const char *config_text)
+static void harness_new(struct harness *h, const char *config_text, uint8_t number)
 {
-    static const uint8_t duid[] = {0, 1, 0, 1, 0x31, 0, 0, 0, 2, 0, 0, 0, 0, 1};
+    const uint8_t duid[] = {0, 1, 0, 1, 0x31, 0, 0, 0, 2, 0, 0, 0, 0, number};
     struct policy_identity identity = {.server_duid = {duid, sizeof(duid)},
                                        .candidate_key = {1, 2}};
     struct config_error error;
 
-    *h = (struct harness){.now_ms = 1000, .now = HARNESS_NOW};
+    *h = (struct harness){.now_ms = 1000, .now = HARNESS_NOW, .number = number};
     if (config_parse("test", config_text, strlen(config_text), &h->config, &error) != 0) {
         printf("%s:%u: %s: %s\n", error.file, error.line, error.pointer, error.text);
         abort();
@@ -120,10 +120,15 @@ static void harness_serve(struct harness *h)
     atomic_store(&h->server->operating_until_s, h->now + 86400);
 }
 
+void harness_open_as(struct harness *h, const char *config_text, uint8_t number)
+{
+    harness_new(h, config_text, number);
+    harness_serve(h);
+}
+
 void harness_open(struct harness *h, const char *config_text)
 {
-    harness_new(h, config_text);
-    harness_serve(h);
+    harness_open_as(h, config_text, 1);
 }
 
 void harness_close(struct harness *h)
@@ -211,7 +216,7 @@ struct span harness_receive(struct harness *h)
 
 void harness_replay(struct harness *from, struct harness *to, const char *config_text)
 {
-    harness_new(to, config_text);
+    harness_new(to, config_text, from->number);
     for (size_t at = 0; at < from->log_used;) {
         struct record record;
         uint16_t size;

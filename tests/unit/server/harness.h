@@ -37,11 +37,14 @@ struct harness {
     size_t log_used;
     msec_t now_ms;
     sec_t now;
+    uint8_t number;       /* last octet of the server's DUID */
     unsigned buffers_out; /* packets not given back */
 };
 
 /* config: JSON text, state_dir and management left out. Serving, nothing durable yet. */
 void harness_open(struct harness *h, const char *config_text);
+/* One of several servers: their DUIDs differ. */
+void harness_open_as(struct harness *h, const char *config_text, uint8_t number);
 void harness_close(struct harness *h);
 
 /* A UDP datagram from a client or relay: src fe80::<id> unless from_relay, to ff02::1:2 or the
