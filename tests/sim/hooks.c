@@ -1,0 +1,192 @@
+/* Where other steps may come between: the linker sends calls between lib/'s files through here
+ * (--wrap), the log's disk and its word of what is durable come through here as well. */
+#include "failover/fo_update.h"
+#include "sim.h"
+
+struct sim *hooks_sim; /* the one that runs; --wrap has no other way to tell */
+
+int __real_server_commit(struct server *server, const struct policy *policy, unsigned committer,
+                         const struct server_change *change, uint64_t *ret_position);
+int __wrap_server_commit(struct server *server, const struct policy *policy, unsigned committer,
+                         const struct server_change *change, uint64_t *ret_position);
+int __real_server_commit_claimed(struct server *server, const struct policy *policy,
+                                 const struct server_change *change, uint64_t *ret_position);
+int __wrap_server_commit_claimed(struct server *server, const struct policy *policy,
+                                 const struct server_change *change, uint64_t *ret_position);
+void __real_relation_update_take(struct relation *relation, const struct fo_link_event *event,
+                                 struct fo_time now);
+void __wrap_relation_update_take(struct relation *relation, const struct fo_link_event *event,
+                                 struct fo_time now);
+void __real_fo_update_judge(const struct fo_update_context *context, const struct lease *mine,
+                            const struct lease *theirs, struct fo_judgement *ret_judgement);
+void __wrap_fo_update_judge(const struct fo_update_context *context, const struct lease *mine,
+                            const struct lease *theirs, struct fo_judgement *ret_judgement);
+
+int __wrap_server_commit(struct server *server, const struct policy *policy, unsigned committer,
+                         const struct server_change *change, uint64_t *ret_position)
+{
+    struct node *node = node_of(server);
+    int r;
+
+    sim_preempt(node->sim); /* decided, not yet committed */
+    r = __real_server_commit(server, policy, committer, change, ret_position);
+    if (r == 0) {
+        check_commit(node, committer, change);
+        sim_preempt(node->sim); /* committed, the answer not yet parked */
+    }
+    return r;
+}
+
+int __wrap_server_commit_claimed(struct server *server, const struct policy *policy,
+                                 const struct server_change *change, uint64_t *ret_position)
+{
+    struct node *node = node_of(server);
+    int r;
+
+    sim_preempt(node->sim); /* the claim bit is won */
+    r = __real_server_commit_claimed(server, policy, change, ret_position);
+    if (r == 0) {
+        check_commit(node, server->worker_count, change);
+        sim_preempt(node->sim);
+    }
+    return r;
+}
+
+void __wrap_relation_update_take(struct relation *relation, const struct fo_link_event *event,
+                                 struct fo_time now)
+{
+    __real_relation_update_take(relation, event, now);
+    check_update_taken(node_of(relation->server), &event->message);
+}
+
+void __wrap_fo_update_judge(const struct fo_update_context *context, const struct lease *mine,
+                            const struct lease *theirs, struct fo_judgement *ret_judgement)
+{
+    struct fo_update_context counted = *context;
+
+    counted.coverage = &hooks_sim->coverage->updates;
+    __real_fo_update_judge(&counted, mine, theirs, ret_judgement);
+}
+
+static void disk_preempt(struct node *node)
+{
+    if (!node->booting) {
+        sim_preempt(node->sim);
+    }
+}
+
+/* ---- the disk: a dead process writes nothing, a slow one lets others pass ---- */
+
+static const struct disk_ops *real(struct node *node, void **ret_ctx)
+{
+    struct disk disk = memdisk_disk(node->memdisk);
+
+    *ret_ctx = disk.ctx;
+    return disk.ops;
+}
+
+static int disk_list(void *ctx, void (*on_name)(void *, const char *, uint64_t), void *arg)
+{
+    void *disk;
+    const struct disk_ops *ops = real(ctx, &disk);
+
+    return ops->list(disk, on_name, arg);
+}
+
+static int disk_open(void *ctx, const char *name, bool create, bool durable,
+                     struct disk_file **ret_file)
+{
+    struct node *node = ctx;
+    void *disk;
+    const struct disk_ops *ops = real(node, &disk);
+
+    return node->dying && create ? -EIO : ops->open(disk, name, create, durable, ret_file);
+}
+
+static void disk_close(void *ctx, struct disk_file *file)
+{
+    void *disk;
+    const struct disk_ops *ops = real(ctx, &disk);
+
+    ops->close(disk, file);
+}
+
+static int disk_write(void *ctx, struct disk_file *file, uint64_t offset, const uint8_t *buf,
+                      size_t size)
+{
+    struct node *node = ctx;
+    void *disk;
+    const struct disk_ops *ops = real(node, &disk);
+    int r;
+
+    disk_preempt(node); /* drained, not yet written */
+    if (node->dying) {
+        return -EIO;
+    }
+    r = ops->write(disk, file, offset, buf, size);
+    disk_preempt(node); /* written, not yet known to be */
+    return r;
+}
+
+static int64_t disk_read(void *ctx, struct disk_file *file, uint64_t offset, uint8_t *buf,
+                         size_t size)
+{
+    void *disk;
+    const struct disk_ops *ops = real(ctx, &disk);
+
+    return ops->read(disk, file, offset, buf, size);
+}
+
+static int disk_sync(void *ctx, struct disk_file *file)
+{
+    struct node *node = ctx;
+    void *disk;
+    const struct disk_ops *ops = real(node, &disk);
+
+    disk_preempt(node);
+    return node->dying ? -EIO : ops->sync(disk, file);
+}
+
+static int disk_truncate(void *ctx, struct disk_file *file, uint64_t size)
+{
+    struct node *node = ctx;
+    void *disk;
+    const struct disk_ops *ops = real(node, &disk);
+
+    return node->dying ? -EIO : ops->truncate(disk, file, size);
+}
+
+static int disk_rename(void *ctx, const char *from, const char *to)
+{
+    struct node *node = ctx;
+    void *disk;
+    const struct disk_ops *ops = real(node, &disk);
+
+    return node->dying ? -EIO : ops->rename(disk, from, to);
+}
+
+static int disk_remove(void *ctx, const char *name)
+{
+    struct node *node = ctx;
+    void *disk;
+    const struct disk_ops *ops = real(node, &disk);
+
+    return node->dying ? -EIO : ops->remove(disk, name);
+}
+
+static const struct disk_ops ops = {
+    .list = disk_list,
+    .open = disk_open,
+    .close = disk_close,
+    .write = disk_write,
+    .read = disk_read,
+    .sync = disk_sync,
+    .truncate = disk_truncate,
+    .rename = disk_rename,
+    .remove = disk_remove,
+};
+
+struct disk hooks_disk(struct node *node)
+{
+    return (struct disk){&ops, node};
+}
