@@ -74,7 +74,11 @@ void http_free(struct http *http)
 
 static int tls_open(struct http *http, struct http_tls **ret_tls, char *ret_error)
 {
-    struct config_tls files = {http->certificate, http->key, http->ca[0] ? http->ca : NULL};
+    struct config_tls files = {
+        .certificate = http->certificate,
+        .key = http->key,
+        .ca = http->ca[0] ? http->ca : NULL,
+    };
 
     return http_tls_new(&files, ret_tls, ret_error);
 }

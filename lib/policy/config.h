@@ -35,9 +35,11 @@ enum config_role {
     CONFIG_ROLE_SECONDARY,
 };
 
-/* Files of a TLS end; ca NULL: none (management only). */
+/* Files of a TLS end. A failover partner is known by ca or by its own certificate, exactly one of
+ * them; management: ca NULL or not. */
 struct config_tls {
     const char *certificate, *key, *ca;
+    const char *partner_certificate, *partner_name; /* failover only; or NULL */
 };
 
 /* Who of those that connect to management gets which roles. Exactly one of the five says who. */
@@ -55,8 +57,12 @@ struct config_failover {
     struct ip6 partner, listen;
     uint16_t port; /* TCP, of both ends */
     uint32_t mclt_s, keepalive_s;
+    uint32_t startup_s;
+    uint32_t partner_down_after_s; /* 0: never */
+    bool startup_partner_down;
     unsigned backup_share_percent; /* delegable prefixes for the secondary */
     const unsigned *links;         /* indexes into the policy's links */
+    const char **link_names;       /* the same in words */
     unsigned link_count;
     bool has_tls; /* false only when "tls": null stands in the file */
     struct config_tls tls;

@@ -15,6 +15,60 @@ static int read_tls(struct reader *reader, const struct field *table, const json
     return err ? err : read_string(reader, table, tls, "ca", &ret_tls->ca);
 }
 
+static int read_partner_tls(struct reader *reader, const json_t *tls, const char *base,
+                            struct config_tls *ret_tls)
+{
+    const struct field *table = field_find(schema_failover, "tls")->children;
+    int err = read_tls(reader, table, tls, ret_tls);
+
+    err =
+        err ? err
+            : read_string(reader, table, tls, "partner_certificate", &ret_tls->partner_certificate);
+    err = err ? err : read_string(reader, table, tls, "partner_name", &ret_tls->partner_name);
+    if (err) {
+        return err;
+    }
+    if (!ret_tls->ca == !ret_tls->partner_certificate) {
+        return fail(reader, at("%s/tls", base).text,
+                    "must have exactly one of \"ca\" and \"partner_certificate\"");
+    }
+    if (ret_tls->partner_name && !ret_tls->ca) {
+        return fail(reader, at("%s/tls/partner_name", base).text,
+                    "has no use beside partner_certificate, which says more; must be left out");
+    }
+    return 0;
+}
+
+static bool text_equal(const char *a, const char *b)
+{
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static bool tls_equal(const struct config_failover *a, const struct config_failover *b)
+{
+    return a->has_tls == b->has_tls && text_equal(a->tls.certificate, b->tls.certificate) &&
+           text_equal(a->tls.key, b->tls.key) && text_equal(a->tls.ca, b->tls.ca) &&
+           text_equal(a->tls.partner_certificate, b->tls.partner_certificate) &&
+           text_equal(a->tls.partner_name, b->tls.partner_name);
+}
+
+/* TLS comes before the partner has said which relationship it means. */
+static int check_tls_same(struct reader *reader, const struct config_failover *rows, unsigned index)
+{
+    const struct config_failover *row = &rows[index];
+
+    for (unsigned i = 0; i < index; i++) {
+        if (ip6_equal(rows[i].partner, row->partner) && ip6_equal(rows[i].listen, row->listen) &&
+            rows[i].port == row->port && !tls_equal(&rows[i], row)) {
+            return fail(reader, at("/failover/%u/tls", index).text,
+                        "differs from /failover/%u/tls, which has the same addresses; must be the "
+                        "same",
+                        i);
+        }
+    }
+    return 0;
+}
+
 static int read_endpoint(struct reader *reader, const json_t *object, const char *base,
                          const char *member, struct ip6 *ret_address)
 {
@@ -33,10 +87,12 @@ static int read_relationship_links(struct reader *reader, const json_t *object, 
 {
     const json_t *links = json_object_get(object, "links");
     unsigned *indexes = region_alloc(reader->region, json_array_size(links), sizeof(*indexes));
+    const char **link_names =
+        region_alloc(reader->region, json_array_size(links), sizeof(*link_names));
     json_t *value;
     size_t i;
 
-    if (!indexes) {
+    if (!indexes || !link_names) {
         return -ENOMEM;
     }
     json_array_foreach(links, i, value)
@@ -56,8 +112,10 @@ static int read_relationship_links(struct reader *reader, const json_t *object, 
         }
         link->relationship = relationship;
         indexes[i] = (unsigned)index;
+        link_names[i] = link->name;
     }
     failover->links = indexes;
+    failover->link_names = link_names;
     failover->link_count = (unsigned)json_array_size(links);
     return 0;
 }
@@ -81,11 +139,15 @@ static int read_failover(struct reader *reader, const json_t *object, unsigned i
     failover->port = (uint16_t)read_number(schema_failover, object, "port");
     failover->mclt_s = (uint32_t)read_number(schema_failover, object, "mclt_s");
     failover->keepalive_s = (uint32_t)read_number(schema_failover, object, "keepalive_s");
+    failover->startup_s = (uint32_t)read_number(schema_failover, object, "startup_s");
+    failover->startup_partner_down = read_flag(schema_failover, object, "startup_partner_down");
+    failover->partner_down_after_s =
+        (uint32_t)read_number(schema_failover, object, "partner_down_after_s");
     failover->backup_share_percent =
         (unsigned)read_number(schema_failover, object, "backup_share_percent");
     failover->has_tls = json_is_object(tls);
     if (!err && failover->has_tls) {
-        err = read_tls(reader, field_find(schema_failover, "tls")->children, tls, &failover->tls);
+        err = read_partner_tls(reader, tls, base.text, &failover->tls);
     }
     return err ? err : read_relationship_links(reader, object, base.text, (int)index, failover);
 }
@@ -112,6 +174,7 @@ int read_failovers(struct reader *reader)
     {
         int err = read_failover(reader, value, (unsigned)i, &rows[i]);
 
+        err = err ? err : check_tls_same(reader, rows, (unsigned)i);
         if (err) {
             return err;
         }

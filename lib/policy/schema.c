@@ -195,7 +195,9 @@ static const struct field reservation_item[] = {ROW("item", FIELD_OBJECT, .child
 static const struct field partner_tls_children[] = {
     FILE_ROW("certificate", true, "PEM file of the own certificate."),
     FILE_ROW("key", true, "PEM file of its private key."),
-    FILE_ROW("ca", true, "PEM file of the authorities that sign the partner's certificate."),
+    FILE_ROW("ca", false, "PEM file of the authorities that sign the partner's certificate, which must then hold partner's address or partner_name. Exactly one of ca and partner_certificate is given."),
+    FILE_ROW("partner_certificate", false, "PEM file of the partner's own certificate: it and no other is taken, whoever signed it."),
+    ROW("partner_name", FIELD_NAME, .help = "DNS name that the partner's certificate holds (Subject Alternative Name); with ca only. Left out: it must hold the partner's address."),
     END_ROW};
 const struct field schema_failover[] = {
     ROW("relationship", FIELD_STRING, .required = true, .min = 1, .max = POLICY_NAME_MAX - 1, .help = "Name of the relationship, the same at both partners (RFC 8156 5.5.22)."),
@@ -205,6 +207,9 @@ const struct field schema_failover[] = {
     ROW("port", FIELD_INTEGER, .min = 1, .max = 65535, .fallback = "647", .help = "TCP port of both ends."),
     ROW("mclt_s", FIELD_INTEGER, .min = 1, .max = 2592000, .fallback = "3600", .help = "Maximum client lead time (RFC 8156 4.4); the primary's value counts."),
     ROW("keepalive_s", FIELD_INTEGER, .min = 3, .max = 3600, .fallback = "60", .help = "A connection silent for so long is lost (RFC 8156 6.5)."),
+    ROW("startup_s", FIELD_INTEGER, .min = 1, .max = 3600, .fallback = "15", .help = "How long a starting server waits for its partner before it serves by its last state (RFC 8156 8.3)."),
+    ROW("startup_partner_down", FIELD_BOOL, .fallback = "false", .help = "Commissioning: a server without any record of an earlier state that does not reach its partner while it starts goes to PARTNER-DOWN and serves. Take it out once the pair runs: after a lost disk it could give leases twice."),
+    ROW("partner_down_after_s", FIELD_INTEGER, .min = 60, .max = 31536000, .nullable = true, .help = "Go to PARTNER-DOWN by itself after the partner was not heard for so long (RFC 8156 8.7.2). Only where a partner that is cut off surely serves nobody. Left out or null: never, an operator decides."),
     ROW("backup_share_percent", FIELD_INTEGER, .min = 0, .max = 100, .fallback = "20", .help = "Share of the free prefixes that the secondary may delegate (RFC 8156 4.2.2)."),
     ROW("links", FIELD_ARRAY, .required = true, .min = 1, .children = name_item, .help = "Names of the links the pair serves together."),
     ROW("tls", FIELD_OBJECT, .required = true, .nullable = true, .children = partner_tls_children, .help = "TLS toward the partner; null, written out, runs the connection in clear."),

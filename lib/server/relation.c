@@ -13,6 +13,11 @@ enum {
     MESSAGE_SIZE_MAX = 64, /* of the bare messages and STATE */
 };
 
+/* What CONNECT tells; numbers are never reused. */
+enum {
+    CAPABILITY_RFC8156 = 1, /* the protocol, its ambiguities read as docs/failover.md says */
+};
+
 static const char software[] = "tandem6 " TANDEM6_VERSION;
 
 void relation_barrier_set(const struct relation *relation, struct relation_barrier *ret_barrier)
@@ -52,7 +57,13 @@ static int machine_init(struct relation *relation, const struct config_failover 
                         sec_t now)
 {
     const struct server *server = relation->server;
-    struct fo_fsm_config config = {.role = relation->role, .mclt_s = failover->mclt_s};
+    struct fo_fsm_config config = {
+        .role = relation->role,
+        .mclt_s = failover->mclt_s,
+        .startup_s = failover->startup_s,
+        .auto_partner_down_s = failover->partner_down_after_s,
+        .startup_partner_down = failover->startup_partner_down,
+    };
     struct fo_record record;
     int r = record_load(server, relation->index, &record);
 
@@ -73,7 +84,9 @@ static int link_init(struct relation *relation, const struct config_failover *fa
         .keepalive_s = failover->keepalive_s,
         .max_unacked = RELATION_UNACKED_MAX,
         .fixed_pd_length = true,
-        .capabilities = {.software = {(const uint8_t *)software, sizeof(software) - 1}},
+        .capabilities = {.software = {(const uint8_t *)software, sizeof(software) - 1},
+                         .items = {{CAPABILITY_RFC8156, 1}},
+                         .count = 1},
     };
     size_t size = strlen(failover->relationship);
 

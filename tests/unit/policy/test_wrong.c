@@ -187,7 +187,10 @@ static const struct wrong {
     /* Failover. */
     {",\n      \"tls\": null", "", 29, "/failover/0/tls", "is missing; must be an object {}, or null"},
     {"\"tls\": null", "\"tls\": false", 32, "/failover/0/tls", "or null, not false"},
-    {"\"tls\": null", "\"tls\": {\"certificate\": \"c\", \"key\": \"k\"}", 32, "/failover/0/tls/ca", "is missing"},
+    {"\"tls\": null", "\"tls\": {\"certificate\": \"c\", \"key\": \"k\"}", 32, "/failover/0/tls", "exactly one of"},
+    {"\"tls\": null", "\"tls\": {\"certificate\": \"c\", \"key\": \"k\", \"ca\": \"a\", \"partner_certificate\": \"p\"}", 32, "/failover/0/tls", "exactly one of"},
+    {"\"tls\": null", "\"tls\": {\"certificate\": \"c\", \"key\": \"k\", \"partner_certificate\": \"p\", \"partner_name\": \"b.example\"}", 32, "/failover/0/tls/partner_name", "must be left out"},
+    {"\"tls\": null } ]", "\"tls\": null },\n { \"relationship\": \"s\", \"role\": \"primary\", \"partner\": \"2001:db8:2::2\", \"listen\": \"2001:db8:2::1\", \"links\": [\"l1\"], \"tls\": {\"certificate\": \"c\", \"key\": \"k\", \"ca\": \"a\"} } ]", 33, "/failover/1/tls", "must be the same"},
     {"\"primary\"", "\"master\"", 29, "/failover/0/role", "\"primary\", \"secondary\""},
     {"\"2001:db8:2::2\"", "\"2001:db8:2::1\"", 30, "/failover/0/partner", "own listen address"},
     {"\"2001:db8:2::2\"", "\"peer\"", 30, "/failover/0/partner", "IPv6 address"},
