@@ -86,7 +86,9 @@ static void down_report(struct partner *partner, struct fo_time now)
     }
     (void)snprintf(text, sizeof(text), "%s%s%s%s", fo_down_reason_name(down->reason),
                    down->text[0] ? ": " : "", down->text, code);
-    if (down->was_up) {
+    if (down->was_up && down->reason == FO_DOWN_STOP) {
+        log_notice("failover %s: connection ended: %s", partner->relation->name, text);
+    } else if (down->was_up) {
         log_warn("failover %s: connection lost: %s", partner->relation->name, text);
     } else if (link_tell(&partner->told, text, now.ms, &left_out)) {
         if (left_out) {
@@ -153,7 +155,7 @@ static void on_ready(evutil_socket_t fd, short what, void *arg)
 static void partner_close(struct partner *partner)
 {
     stream_close(&partner->stream);
-    partner->connecting = partner->end_seen = false;
+    partner->connecting = partner->shaking = partner->end_seen = false;
     partner->input_head = partner->input_tail = 0;
 }
 
@@ -166,6 +168,53 @@ static void partner_lost(struct partner *partner, enum fo_down_reason reason, co
     (void)snprintf(copy, sizeof(copy), "%s", text);
     partner_close(partner);
     fo_link_closed(&partner->relation->link, reason, copy, now);
+}
+
+void link_fault_count(struct links *links, enum tls_fault fault)
+{
+    static const enum counter counters[] = {
+        [TLS_FAULT_NONE] = COUNTER_partner_tls_handshake,
+        [TLS_FAULT_OURS] = COUNTER_partner_tls_own,
+        [TLS_FAULT_NO_CERTIFICATE] = COUNTER_partner_tls_no_certificate,
+        [TLS_FAULT_EXPIRED] = COUNTER_partner_tls_expired,
+        [TLS_FAULT_UNTRUSTED] = COUNTER_partner_tls_untrusted,
+        [TLS_FAULT_NAME] = COUNTER_partner_tls_name,
+        [TLS_FAULT_REFUSED] = COUNTER_partner_tls_alert,
+        [TLS_FAULT_HANDSHAKE] = COUNTER_partner_tls_handshake,
+    };
+
+    counter_inc(&links->config.server->control_counters, counters[fault]);
+}
+
+static void tls_refresh(struct partner *partner, bool always)
+{
+    char text[TLS_TEXT_MAX];
+    uint64_t left_out;
+
+    (void)tls_partner_refresh(partner->tls, always, text);
+    if (text[0] && link_tell(&partner->tls_told, text, links_now(partner->links).ms, &left_out)) {
+        log_error("failover %s: certificates cannot be used, going on with the last ones, if any: "
+                  "%s",
+                  partner->config->relationship, text);
+    }
+}
+
+bool partner_secure(struct partner *partner, struct stream *stream, bool server,
+                    char ret_text[TLS_TEXT_MAX])
+{
+    struct tls_session *session;
+    int r;
+
+    tls_refresh(partner, false);
+    r = tls_session_new(partner->tls, stream->fd, server, &session);
+    if (r) {
+        link_fault_count(partner->links, TLS_FAULT_OURS);
+        (void)snprintf(ret_text, TLS_TEXT_MAX, "%s",
+                       r == -ENOENT ? "no certificate of our own" : strerror(-r));
+        return false;
+    }
+    stream_secure(stream, session);
+    return true;
 }
 
 static void connect_begin(struct partner *partner, struct fo_time now)
@@ -233,6 +282,45 @@ void partner_kick(struct partner *partner)
     event_active(partner->turn, EV_TIMEOUT, 0);
 }
 
+/* Why the stream ended; the connection is not what it should be when TLS says so. */
+static void stream_lost(struct partner *partner, struct fo_time now)
+{
+    enum tls_fault fault = partner->stream.fault;
+    bool refused = partner->shaking || fault != TLS_FAULT_NONE;
+
+    if (refused) {
+        link_fault_count(partner->links, fault);
+    }
+    partner_lost(partner, refused ? FO_DOWN_TLS_FAILED : FO_DOWN_CLOSED, partner->stream.end, now);
+}
+
+static void secure_begin(struct partner *partner, struct fo_time now)
+{
+    char text[TLS_TEXT_MAX] = "octets before TLS";
+
+    if (partner->input_head != partner->input_tail ||
+        !partner_secure(partner, &partner->stream, false, text)) {
+        partner_lost(partner, FO_DOWN_TLS_FAILED, text, now);
+    } else {
+        partner->shaking = true;
+    }
+}
+
+/* True when the handshake is over, so or so. */
+static bool secure_finish(struct partner *partner, struct fo_time now)
+{
+    if (stream_handshake(&partner->stream)) {
+        partner->shaking = false;
+        fo_link_secured(&partner->relation->link, now);
+        return true;
+    }
+    if (partner->stream.ended) {
+        stream_lost(partner, now);
+        return true;
+    }
+    return false;
+}
+
 /* Reads once what may be taken, and offers it. True when something moved. */
 static bool input_turn(struct partner *partner, struct fo_time now)
 {
@@ -241,6 +329,9 @@ static bool input_turn(struct partner *partner, struct fo_time now)
 
     if (!stream_is_open(stream) || partner->connecting) {
         return false;
+    }
+    if (partner->shaking) {
+        return secure_finish(partner, now);
     }
     if (partner->input_head == partner->input_tail) {
         partner->input_head = 0;
@@ -260,7 +351,7 @@ static bool input_turn(struct partner *partner, struct fo_time now)
     }
     /* What came before the end is to be understood first: it may say why. */
     if (partner->end_seen) {
-        partner_lost(partner, FO_DOWN_CLOSED, stream->end, now);
+        stream_lost(partner, now);
     } else {
         partner->end_seen = true;
     }
@@ -272,7 +363,7 @@ static bool output_turn(struct partner *partner, struct fo_time now)
     struct stream *stream = &partner->stream;
     bool moved = false;
 
-    if (!stream_is_open(stream) || partner->connecting) {
+    if (!stream_is_open(stream) || partner->connecting || partner->shaking) {
         return false;
     }
     for (unsigned i = 0; i < WRITES_MAX; i++) {
@@ -298,6 +389,8 @@ static void perform(struct partner *partner, enum fo_action action, struct fo_ti
         partner_close(partner);
         break;
     case FO_ACTION_TLS:
+        secure_begin(partner, now);
+        break;
     case FO_ACTION_OPEN: /* a greeting's */
     case FO_ACTION_NONE:
         break;
@@ -415,6 +508,12 @@ static int partner_init(struct links *links, unsigned index, char *ret_error)
     partner->input = malloc(LINK_INPUT_SIZE);
     partner->turn = evtimer_new(links->config.base, on_turn, partner);
     r = partner->input && partner->turn ? 0 : -ENOMEM;
+    if (r == 0 && partner->config->has_tls) {
+        r = tls_partner_new(partner->config, &partner->tls);
+    }
+    if (r == 0 && partner->tls) {
+        tls_refresh(partner, true);
+    }
     r = r ? r : relation_new(server, index, links_now(links), &partner->relation);
     if (r) {
         (void)snprintf(ret_error, LINKS_ERROR_MAX, "failover relationship %s cannot be set up: %s",
@@ -492,6 +591,16 @@ void links_kick(struct links *links)
     }
 }
 
+void links_reload(struct links *links)
+{
+    for (unsigned i = 0; i < links->count; i++) {
+        if (links->partners[i].tls) {
+            links->partners[i].tls_told = (struct link_told){.at_ms = 0}; /* somebody looks on */
+            tls_refresh(&links->partners[i], true);
+        }
+    }
+}
+
 void links_stop(struct links *links)
 {
     static const struct fo_fsm_event shutdown_event = {.type = FO_FSM_SHUTDOWN};
@@ -524,6 +633,7 @@ void links_free(struct links *links)
 
         stream_close(&partner->stream);
         relation_free(partner->relation);
+        tls_partner_free(partner->tls);
         if (partner->turn) {
             event_free(partner->turn);
         }

@@ -32,6 +32,8 @@ struct greeting {
     struct ip6 peer;
     struct stream stream;
     struct fo_greet greet;
+    struct partner *partner; /* one with that address: all of them have the same certificates */
+    bool shaking;
     struct event *turn;
 };
 
@@ -164,6 +166,24 @@ static bool is_listening(const struct fo_greet *greet)
     return greet->state == FO_GREET_PLAIN || greet->state == FO_GREET_SECURED;
 }
 
+/* TLS has failed before CONNECT. */
+static void greeting_fault(struct greeting *greeting)
+{
+    link_fault_count(greeting->links, greeting->stream.fault);
+    greeting_end(greeting, FO_DOWN_TLS_FAILED, greeting->stream.end);
+}
+
+static void secure_begin(struct greeting *greeting)
+{
+    char text[TLS_TEXT_MAX];
+
+    if (partner_secure(greeting->partner, &greeting->stream, true, text)) {
+        greeting->shaking = true;
+    } else {
+        greeting_end(greeting, FO_DOWN_TLS_FAILED, text);
+    }
+}
+
 /* Reads no more than fits, or the one octet that is too many. */
 static bool greeting_read(struct greeting *greeting, struct fo_time now)
 {
@@ -171,6 +191,13 @@ static bool greeting_read(struct greeting *greeting, struct fo_time now)
     uint8_t buf[FO_GREET_INPUT_SIZE + 1];
     size_t size;
 
+    if (greeting->shaking) {
+        greeting->shaking = !stream_handshake(&greeting->stream);
+        if (!greeting->shaking) {
+            fo_greet_secured(greet, now);
+        }
+        return !greeting->shaking;
+    }
     if (!is_listening(greet)) {
         return false;
     }
@@ -184,7 +211,7 @@ static bool greeting_read(struct greeting *greeting, struct fo_time now)
 static bool greeting_write(struct greeting *greeting, struct fo_time now)
 {
     struct span bytes = fo_greet_output(&greeting->greet, now);
-    size_t taken = stream_write(&greeting->stream, bytes);
+    size_t taken = greeting->shaking ? 0 : stream_write(&greeting->stream, bytes);
 
     fo_greet_output_done(&greeting->greet, taken);
     return taken != 0;
@@ -209,10 +236,15 @@ static bool greeting_step(struct greeting *greeting, struct fo_time now)
         greeting_end(greeting, greeting->greet.reason, greeting->greet.text);
         return true;
     case FO_ACTION_TLS:
-        break;
+        secure_begin(greeting);
+        return true;
     case FO_ACTION_CONNECT:
     case FO_ACTION_NONE:
         break;
+    }
+    if (!moved && greeting->stream.ended && (greeting->shaking || greeting->stream.fault)) {
+        greeting_fault(greeting);
+        return true;
     }
     if (!moved && greeting->stream.ended) {
         count(greeting->links, COUNTER_partner_closed);
@@ -283,6 +315,7 @@ static void greeting_begin(struct greeting *greeting, const struct listener *lis
 
     greeting->links = links;
     greeting->listener = listener;
+    greeting->partner = partner;
     greeting->peer = partner->config->partner;
     stream_options_set(fd, partner->config->keepalive_s);
     fo_greet_init(&greeting->greet, partner->config->has_tls, links_now(links));

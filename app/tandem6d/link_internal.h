@@ -32,7 +32,8 @@ struct partner {
     struct sockaddr_in6 address, source;
     struct event *turn; /* timer; also "at once" */
     struct stream stream;
-    bool connecting;
+    struct tls_partner *tls; /* NULL: in clear */
+    bool connecting, shaking;
     bool end_seen; /* the stream ended and the relation had one more run */
     uint8_t *input;
     size_t input_head, input_tail;
@@ -42,7 +43,7 @@ struct partner {
     bool up;
     enum fo_server_state state;
     uint8_t partner_state;
-    struct link_told told;
+    struct link_told told, tls_told;
 };
 
 struct links_accept;
@@ -61,6 +62,12 @@ struct links {
 void partner_adopt(struct partner *partner, struct stream *stream);
 /* Runs it as the next thing of the loop. */
 void partner_kick(struct partner *partner);
+
+/* Begins TLS on a stream whose plain octets are all gone. False: *ret_text says why not. */
+bool partner_secure(struct partner *partner, struct stream *stream, bool server,
+                    char ret_text[TLS_TEXT_MAX]);
+/* Counts why TLS has failed. */
+void link_fault_count(struct links *links, enum tls_fault fault);
 
 /* True when the text is to be logged now; *ret_left_out: how often the same was not. */
 bool link_tell(struct link_told *told, const char *text, msec_t now_ms, uint64_t *ret_left_out);

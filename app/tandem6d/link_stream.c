@@ -71,6 +71,7 @@ void stream_close(struct stream *stream)
     if (stream->ready) {
         event_free(stream->ready);
     }
+    tls_session_free(stream->tls);
     if (stream->fd >= 0) {
         /* Unread octets would turn the close into a reset, which takes back what was written. */
         (void)shutdown(stream->fd, SHUT_WR);
@@ -86,11 +87,94 @@ static bool is_blocked(int error)
     return error == EAGAIN || error == EWOULDBLOCK || error == EINTR;
 }
 
+void stream_secure(struct stream *stream, struct tls_session *session)
+{
+    stream->tls = session;
+    stream->can_read = stream->can_write = !stream->ended;
+}
+
+/* Blocked until the socket is ready for it, or for ever. */
+static void tls_block(struct stream *stream, enum tls_step step)
+{
+    switch (step) {
+    case TLS_DONE:
+        break;
+    case TLS_WANTS_READ:
+        stream->can_read = false;
+        break;
+    case TLS_WANTS_WRITE:
+        stream->can_write = false;
+        break;
+    case TLS_ENDED:
+        stream_end(stream, "closed by the partner");
+        break;
+    case TLS_FAILED:
+        stream->fault = tls_session_fault(stream->tls);
+        stream_end(stream, tls_session_text(stream->tls));
+        break;
+    }
+}
+
+bool stream_handshake(struct stream *stream)
+{
+    enum tls_step step;
+
+    if (stream->ended) {
+        return false;
+    }
+    step = tls_handshake(stream->tls);
+    tls_block(stream, step);
+    stream->can_read = stream->can_write = !stream->ended; /* to be found out anew */
+    return step == TLS_DONE;
+}
+
+static size_t secure_read(struct stream *stream, uint8_t *buf, size_t size)
+{
+    enum tls_step step = TLS_DONE;
+    size_t part, total = 0;
+
+    if (stream->read_wants_write ? !stream->can_write : !stream->can_read) {
+        return 0;
+    }
+    stream->read_wants_write = false;
+    while (total < size && step == TLS_DONE) {
+        step = tls_read(stream->tls, buf + total, size - total, &part);
+        total += step == TLS_DONE ? part : 0;
+    }
+    stream->read_wants_write = step == TLS_WANTS_WRITE;
+    tls_block(stream, step);
+    return total;
+}
+
+static size_t secure_write(struct stream *stream, struct span bytes)
+{
+    enum tls_step step;
+    size_t size;
+
+    if (stream->write_wants_read ? !stream->can_read : !stream->can_write) {
+        return 0;
+    }
+    step = tls_write(stream->tls, bytes, &size);
+    stream->write_wants_read = step == TLS_WANTS_READ;
+    if (step == TLS_FAILED || step == TLS_ENDED) {
+        stream->can_write = false; /* reading tells why */
+    } else {
+        tls_block(stream, step);
+    }
+    return size;
+}
+
 size_t stream_read(struct stream *stream, void *buf, size_t size)
 {
     ssize_t n;
 
-    if (!stream->can_read || size == 0) {
+    if (stream->ended || size == 0) {
+        return 0;
+    }
+    if (stream->tls) {
+        return secure_read(stream, buf, size);
+    }
+    if (!stream->can_read) {
         return 0;
     }
     n = recv(stream->fd, buf, size, 0);
@@ -111,6 +195,12 @@ size_t stream_write(struct stream *stream, struct span bytes)
 {
     ssize_t n;
 
+    if (stream->ended) {
+        return 0;
+    }
+    if (stream->tls) {
+        return secure_write(stream, bytes);
+    }
     if (!stream->can_write || bytes.size == 0) {
         return 0;
     }

@@ -399,6 +399,7 @@ static void on_reload(evutil_socket_t fd, short what, void *arg)
     manage_reload(app->manage, config);
     log_level_apply(config);
     config_warn(config);
+    links_reload(app->links);
     urcu_qsbr_synchronize_rcu();
     policy_free(old);
     config_free(old_config);
