@@ -18,6 +18,9 @@ static const struct {
     {-32005, "ask for less: limit=100, or fewer fields"},
     {-32006, "begin again without cursor"},
     {-32603, "see the server's log"},
+    {-32004, "\"tandem6ctl failover explain\" tells what the server waits for"},
+    {1006, "\"tandem6ctl failover explain\" tells how the partner is and what to do"},
+    {1011, "\"tandem6ctl partner-down --dry-run\" tells what it brings; then add --confirm NAME"},
     {1001, "\"tandem6ctl leases\" lists leases, \"tandem6ctl config\" shows the configuration"},
 };
 
@@ -70,6 +73,34 @@ int session_call(struct session *session, const char *method, json_t *params, js
     }
     (void)fprintf(stderr, "tandem6ctl: %s\n", session->client.error);
     return EXIT_UNREACHABLE;
+}
+
+int session_result(struct session *session, const char *method, json_t *params, json_t **ret_result)
+{
+    json_t *result;
+    int code = session_call(session, method, params, &result);
+
+    *ret_result = NULL;
+    if (code != EXIT_OK) {
+        return code;
+    }
+    if (session->json) {
+        json_print(result);
+        json_decref(result);
+    } else {
+        *ret_result = result;
+    }
+    return EXIT_OK;
+}
+
+const char *session_text(const json_t *object, const char *member)
+{
+    static char texts[8][SESSION_TEXT_MAX];
+    static unsigned next;
+    char *text = texts[next++ % 8];
+
+    table_cell(json_object_get(object, member), text, SESSION_TEXT_MAX);
+    return text;
 }
 
 int command_method(struct session *session, const char *method)

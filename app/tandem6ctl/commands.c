@@ -13,7 +13,6 @@ enum {
     PAGE_MAX = 10000,      /* most a server returns at once */
     FILE_MAX = 900 << 10,  /* configuration file that fits a request with room for its escapes */
     PAGES_MAX = 1000000,   /* a server with no end to its list is broken */
-    LINE_MAX_OCTETS = 400
 };
 
 static int run_status(struct session *session);
@@ -35,40 +34,15 @@ const struct command commands[] = {
     {"stats", "[group=NAME]", 0, 2, run_stats, "counters that are not zero, gauges, latencies"},
     {"config", "[/JSON/POINTER]", 0, 1, run_config, "the configuration in force, or a part"},
     {"test", "FILE", 1, 1, run_test, "would the running server accept this configuration file"},
+    {"failover", "[explain|conflicts] [NAME]", 0, 2, command_failover,
+     "the pair: both states side by side, everything about one, why it is so and what to do"},
+    {"partner-down", "[NAME] [down_since=TIME]", 0, 2, command_partner_down,
+     "the partner is down for good: serve alone; --dry-run tells what it brings, --confirm NAME"},
+    {"maintenance", "[NAME]", 0, 1, command_maintenance,
+     "hand over to the partner and stop; with NAME only that relationship"},
     {"methods", "", 0, 0, command_methods, "all methods of the server"},
     {NULL, NULL, 0, 0, NULL, NULL},
 };
-
-/* Calls; with --json prints the result and is done: then *ret_result is NULL. */
-static int result_get(struct session *session, const char *method, json_t *params,
-                      json_t **ret_result)
-{
-    json_t *result;
-    int code = session_call(session, method, params, &result);
-
-    *ret_result = NULL;
-    if (code != EXIT_OK) {
-        return code;
-    }
-    if (session->json) {
-        json_print(result);
-        json_decref(result);
-    } else {
-        *ret_result = result;
-    }
-    return EXIT_OK;
-}
-
-/* A member as text. The buffers rotate, so that one printf may take several. */
-static const char *text_of(const json_t *object, const char *member)
-{
-    static char texts[8][LINE_MAX_OCTETS];
-    static unsigned next;
-    char *text = texts[next++ % 8];
-
-    table_cell(json_object_get(object, member), text, LINE_MAX_OCTETS);
-    return text;
-}
 
 static void status_head_print(const json_t *status)
 {
@@ -80,9 +54,10 @@ static void status_head_print(const json_t *status)
     json_t *value;
 
     table_duration(json_integer_value(json_object_get(status, "uptime_s")), up, sizeof(up));
-    (void)printf("server   %s: %s for %s, configuration revision %s\n", text_of(status, "name"),
-                 text_of(status, "state"), up, text_of(status, "revision"));
-    (void)printf("leases   %s of %s (", text_of(leases, "used"), text_of(leases, "max"));
+    (void)printf("server   %s: %s for %s, configuration revision %s\n",
+                 session_text(status, "name"), session_text(status, "state"), up,
+                 session_text(status, "revision"));
+    (void)printf("leases   %s of %s (", session_text(leases, "used"), session_text(leases, "max"));
     json_object_foreach(by_state, key, value)
     {
         table_cell(value, count, sizeof(count));
@@ -93,8 +68,8 @@ static void status_head_print(const json_t *status)
     if (json_is_object(storage)) {
         (void)printf("storage  %s, %s records in %s batches, %s octets of log in %s segments\n",
                      json_is_true(json_object_get(storage, "healthy")) ? "healthy" : "FAILING",
-                     text_of(storage, "records"), text_of(storage, "batches"),
-                     text_of(storage, "log_bytes"), text_of(storage, "segments"));
+                     session_text(storage, "records"), session_text(storage, "batches"),
+                     session_text(storage, "log_bytes"), session_text(storage, "segments"));
     }
 }
 
@@ -112,7 +87,7 @@ static int run_status(struct session *session)
                                                   {0}};
     json_t *status, *row;
     size_t index;
-    int code = result_get(session, "server.status", NULL, &status);
+    int code = session_result(session, "server.status", NULL, &status);
 
     if (status == NULL) {
         return code;
@@ -124,8 +99,8 @@ static int run_status(struct session *session)
     table_print(stdout, workers, json_object_get(status, "workers"));
     json_array_foreach(json_object_get(status, "health"), index, row)
     {
-        (void)printf("%s%s: %s: %s\n", index ? "" : "\n", text_of(row, "level"),
-                     text_of(row, "check"), text_of(row, "text"));
+        (void)printf("%s%s: %s: %s\n", index ? "" : "\n", session_text(row, "level"),
+                     session_text(row, "check"), session_text(row, "text"));
     }
     json_decref(status);
     return EXIT_OK;
@@ -134,12 +109,12 @@ static int run_status(struct session *session)
 static int run_version(struct session *session)
 {
     json_t *version;
-    int code = result_get(session, "server.version", NULL, &version);
+    int code = session_result(session, "server.version", NULL, &version);
 
     if (version) {
-        (void)printf("%s %s (git %s), interface %s, %s\n", text_of(version, "product"),
-                     text_of(version, "version"), text_of(version, "git"), text_of(version, "api"),
-                     text_of(version, "dpdk"));
+        (void)printf("%s %s (git %s), interface %s, %s\n", session_text(version, "product"),
+                     session_text(version, "version"), session_text(version, "git"),
+                     session_text(version, "api"), session_text(version, "dpdk"));
         json_decref(version);
     }
     return code;
@@ -274,7 +249,7 @@ static void members_print(json_t *object)
 {
     const char *key;
     json_t *value;
-    char text[LINE_MAX_OCTETS];
+    char text[SESSION_TEXT_MAX];
     int width = 0;
 
     json_object_foreach(object, key, value)
@@ -293,8 +268,8 @@ static int run_lease(struct session *session)
     const char *what = session->argv[0];
     json_t *lease;
     int code =
-        result_get(session, "lease.get",
-                   json_pack("{s:s}", strchr(what, '/') ? "prefix" : "address", what), &lease);
+        session_result(session, "lease.get",
+                       json_pack("{s:s}", strchr(what, '/') ? "prefix" : "address", what), &lease);
 
     if (lease) {
         members_print(lease);
@@ -333,7 +308,7 @@ static int run_pools(struct session *session)
     if (params == NULL) {
         return EXIT_USAGE;
     }
-    code = result_get(session, "pool.list", params, &result);
+    code = session_result(session, "pool.list", params, &result);
     if (result) {
         table_print(stdout, columns, json_object_get(result, "pools"));
         json_decref(result);
@@ -357,7 +332,7 @@ static int run_stats(struct session *session)
     if (!json_object_get(params, "zeros")) {
         (void)json_object_set_new(params, "zeros", json_false());
     }
-    code = result_get(session, "stats.get", params, &result);
+    code = session_result(session, "stats.get", params, &result);
     if (result) {
         members_print(json_object_get(result, "counters"));
         (void)putchar('\n');
@@ -374,7 +349,7 @@ static int run_stats(struct session *session)
 static int run_config(struct session *session)
 {
     json_t *params = session->argc ? json_pack("{s:s}", "path", session->argv[0]) : NULL, *result;
-    int code = result_get(session, "config.get", params, &result);
+    int code = session_result(session, "config.get", params, &result);
 
     if (result) {
         json_print(json_object_get(result, "config"));
@@ -417,8 +392,8 @@ static void mistakes_print(const char *file, const char *level, const json_t *mi
 
     json_array_foreach(mistakes, index, row)
     {
-        (void)printf("%s:%s: %s%s: %s\n", file, text_of(row, "line"), level, text_of(row, "path"),
-                     text_of(row, "text"));
+        (void)printf("%s:%s: %s%s: %s\n", file, session_text(row, "line"), level,
+                     session_text(row, "path"), session_text(row, "text"));
     }
 }
 

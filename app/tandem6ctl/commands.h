@@ -11,10 +11,16 @@ enum exit_code {
     EXIT_UNREACHABLE = 3, /* no connection */
 };
 
+enum {
+    SESSION_TEXT_MAX = 400
+};
+
 struct session {
     struct client client;
     bool json; /* answers as JSON instead of tables */
-    int argc;  /* arguments behind the command */
+    bool dry_run;
+    const char *confirm; /* the name given with --confirm, or NULL */
+    int argc;            /* arguments behind the command */
     char **argv;
 };
 
@@ -40,6 +46,19 @@ int command_methods(struct session *session);
  * new reference. params: taken. */
 int session_call(struct session *session, const char *method, json_t *params, json_t **ret_result);
 
+/* The same; with --json prints the result and is done: then *ret_result is NULL. */
+int session_result(struct session *session, const char *method, json_t *params,
+                   json_t **ret_result);
+
+/* A member as text, "-" for none. Lives until seven more were asked for, so that one printf may
+ * take several. */
+const char *session_text(const json_t *object, const char *member);
+
 void json_print(const json_t *json);
+
+/* commands_failover.c */
+int command_failover(struct session *session);
+int command_partner_down(struct session *session);
+int command_maintenance(struct session *session);
 
 #endif

@@ -9,8 +9,8 @@
 
 /* What the command line asks for besides the command. */
 struct wishes {
-    const char *socket_path;
-    bool json, help, version;
+    const char *socket_path, *confirm;
+    bool json, help, version, dry_run;
 };
 
 static bool options_parse(int argc, char **argv, struct wishes *wishes)
@@ -18,17 +18,23 @@ static bool options_parse(int argc, char **argv, struct wishes *wishes)
     static const struct option options[] = {
         {"socket", required_argument, NULL, 's'},
         {"json", no_argument, NULL, 'j'},
+        {"confirm", required_argument, NULL, 'c'},
+        {"dry-run", no_argument, NULL, 'n'},
         {"help", no_argument, NULL, 'h'},
         {"version", no_argument, NULL, 'V'},
         {NULL, 0, NULL, 0},
     };
     int option;
 
-    while ((option = getopt_long(argc, argv, "s:jhV", options, NULL)) != -1) {
+    while ((option = getopt_long(argc, argv, "s:jc:nhV", options, NULL)) != -1) {
         if (option == 's') {
             wishes->socket_path = optarg;
         } else if (option == 'j') {
             wishes->json = true;
+        } else if (option == 'c') {
+            wishes->confirm = optarg;
+        } else if (option == 'n') {
+            wishes->dry_run = true;
         } else if (option == 'h') {
             wishes->help = true;
         } else if (option == 'V') {
@@ -51,12 +57,14 @@ static void usage_print(FILE *out)
                   "a nested member.\n"
                   "\ncommands\n");
     for (const struct command *command = commands; command->name; command++) {
-        (void)fprintf(out, "  %-8s %-17s %s\n", command->name, command->arguments, command->help);
+        (void)fprintf(out, "  %-12s %-26s %s\n", command->name, command->arguments, command->help);
     }
     (void)fprintf(out, "\noptions\n"
                        "  -s, --socket PATH  the server's socket, else $TANDEM6_SOCKET, "
                        "else " CLIENT_SOCKET_DEFAULT "\n"
                        "  -j, --json         answers as JSON\n"
+                       "  -n, --dry-run      partner-down: only tell what it would bring\n"
+                       "  -c, --confirm NAME partner-down: yes, of this relationship\n"
                        "  -h, --help         this text\n"
                        "  -V, --version      version of this program\n"
                        "\nexit status: 0 done, 1 the server says no, 2 usage, 3 no connection\n");
@@ -135,6 +143,8 @@ int main(int argc, char **argv)
     }
     client_init(&session.client, wishes.socket_path);
     session.json = wishes.json;
+    session.confirm = wishes.confirm;
+    session.dry_run = wishes.dry_run;
     if (optind == argc && wishes.help) {
         code = help_print(&session);
     } else if (optind == argc) {
