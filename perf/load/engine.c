@@ -208,6 +208,7 @@ uint64_t engine_idle_ns(const struct engine *engine)
 void engine_drain(struct engine *engine)
 {
     engine->draining = true;
+    engine->drain_ns = engine->now_ns;
 }
 
 bool engine_is_finished(const struct engine *engine)
@@ -229,6 +230,9 @@ bool engine_is_finished(const struct engine *engine)
 void engine_end(struct engine *engine)
 {
     engine->now_ns = engine->io.now(engine->io.ctx);
+    if (!engine->draining) {
+        engine_drain(engine);
+    }
     engine->tally.unfinished += engine->busy_count;
     tally_end(&engine->tally, engine->now_ns);
 }

@@ -18,6 +18,7 @@ struct engine {
     uint64_t start_count; /* open loop: starts that were due so far */
     uint32_t busy_count;  /* exchanges under way */
     bool draining;        /* nothing is started any more */
+    uint64_t drain_ns;    /* since when; at the end of the run at the latest */
     unsigned out_count;
     struct datagram out[IO_BURST];
     uint8_t out_data[IO_BURST][MESSAGE_SIZE_MAX];

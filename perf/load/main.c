@@ -78,6 +78,7 @@ static int perform(struct engine *engine, const struct settings *settings)
     clock.start_ns = engine->start_ns;
     clock.start_unix_s = unix_now();
     run(engine, settings);
+    clock.drain_ns = engine->drain_ns;
     clock.end_ns = engine->now_ns;
     if (settings->save_path && save_write(engine, settings->save_path, (uint64_t)unix_now())) {
         return EXIT_CANNOT;
@@ -97,7 +98,7 @@ int main(int argc, char **argv)
         return r > 0 ? EXIT_RIGHT : EXIT_CANNOT;
     }
     engine = aligned_alloc(CACHE_LINE, sizeof(*engine));
-    r = io_udp_open(&settings, &io);
+    r = settings.device ? io_dpdk_open(&settings, &io) : io_udp_open(&settings, &io);
     if (!engine || r) {
         free(engine);
         return EXIT_CANNOT;

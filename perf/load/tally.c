@@ -188,10 +188,10 @@ void tally_write_json(const struct tally *tally, const struct settings *settings
                       const struct crowd *crowd, const struct tally_clock *clock, FILE *file)
 {
     struct sums sums = messages_sum(tally);
-    double seconds = (double)(clock->end_ns - clock->start_ns) / 1e9;
+    double seconds = (double)(clock->drain_ns - clock->start_ns) / 1e9;
 
-    fprintf(file, "{\"tool\":\"tandem6load\",\"start\":%.3f,\"seconds\":%.3f", clock->start_unix_s,
-            seconds);
+    fprintf(file, "{\"tool\":\"tandem6load\",\"start\":%.3f,\"seconds\":%.3f,\"drain_s\":%.3f",
+            clock->start_unix_s, seconds, (double)(clock->end_ns - clock->drain_ns) / 1e9);
     fprintf(file,
             ",\"clients\":%" PRIu32 ",\"bound\":%" PRIu32 ",\"rate\":%.1f,\"window\":%" PRIu32,
             settings->client_count, crowd->bound_count, settings->rate, settings->window);

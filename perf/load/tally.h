@@ -64,6 +64,7 @@ uint64_t tally_wrong(const struct tally *tally);
 
 struct tally_clock {
     uint64_t start_ns, end_ns; /* monotonic */
+    uint64_t drain_ns;         /* when the last exchange might have started */
     double start_unix_s;       /* wall clock at start_ns */
 };
 
