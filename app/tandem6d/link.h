@@ -38,8 +38,9 @@ struct fo_time links_now(const struct links *links);
 /* Something was asked of a relation by other ways than its connection: runs all of them next. */
 void links_kick(struct links *links);
 
-/* Reads certificates and keys again; established connections stay as they are. */
-void links_reload(struct links *links);
+/* config, whose relationships are the same, takes the place of the one before, which may be freed
+ * afterwards. Reads certificates and keys again; established connections stay as they are. */
+void links_reload(struct links *links, const struct config *config);
 
 /* Falls silent, tells the partners, then calls on_stopped, at the latest after LINKS_STOP_MS; at
  * once, from within, when there is nothing to wait for. */

@@ -69,6 +69,8 @@ bool partner_secure(struct partner *partner, struct stream *stream, bool server,
 /* Counts why TLS has failed. */
 void link_fault_count(struct links *links, enum tls_fault fault);
 
+/* Logs what has changed since the last call. */
+void partner_report(struct partner *partner, struct fo_time now);
 /* True when the text is to be logged now; *ret_left_out: how often the same was not. */
 bool link_tell(struct link_told *told, const char *text, msec_t now_ms, uint64_t *ret_left_out);
 

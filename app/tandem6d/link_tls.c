@@ -45,7 +45,7 @@ struct tls_session {
     enum tls_fault fault;
     char subject[TLS_TEXT_MAX / 2]; /* of a certificate that was not taken */
     char text[TLS_TEXT_MAX];
-    bool broken;
+    bool established, broken;
 };
 
 static void identity_release(struct tls_identity *identity)
@@ -116,9 +116,10 @@ static int passphrase_none(char *buf, int size, int writing, void *arg)
     return 0;
 }
 
+/* The first in the queue is the cause, later ones tell who came across it. */
 static const char *openssl_text(void)
 {
-    unsigned long error = ERR_peek_last_error();
+    unsigned long error = ERR_peek_error();
     const char *text = ERR_reason_error_string(error);
 
     if (ERR_SYSTEM_ERROR(error)) {
@@ -262,6 +263,11 @@ int tls_partner_new(const struct config_failover *config, struct tls_partner **r
     return 0;
 }
 
+void tls_partner_config_set(struct tls_partner *partner, const struct config_failover *config)
+{
+    partner->config = config;
+}
+
 void tls_partner_free(struct tls_partner *partner)
 {
     if (partner) {
@@ -327,7 +333,7 @@ void tls_session_free(struct tls_session *session)
     if (!session) {
         return;
     }
-    if (!session->broken && SSL_is_init_finished(session->ssl)) {
+    if (!session->broken && session->established) {
         (void)tls_write(session, (struct span){NULL, 0}, &size);
         (void)SSL_shutdown(session->ssl); /* the answer is of no interest */
     }
@@ -372,14 +378,14 @@ static bool is_cut(int result, unsigned long error)
 static void fault_note(struct tls_session *session, int result)
 {
     long verify = SSL_get_verify_result(session->ssl);
-    unsigned long error = ERR_peek_last_error();
+    unsigned long error = ERR_peek_error();
 
     session->broken = true;
     /* errno is still the call's. Once the handshake is done its verdict is no reason for anything
      * any more. */
-    verify = SSL_is_init_finished(session->ssl) ? X509_V_OK : verify;
+    verify = session->established ? X509_V_OK : verify;
     session->fault = fault_of(verify, error);
-    if (SSL_is_init_finished(session->ssl) && is_cut(result, error)) {
+    if (session->established && is_cut(result, error)) {
         session->fault = TLS_FAULT_NONE; /* as connections without TLS end, too */
     }
     if (verify != X509_V_OK) {
@@ -419,9 +425,13 @@ static enum tls_step step_of(struct tls_session *session, int r)
 
 enum tls_step tls_handshake(struct tls_session *session)
 {
+    enum tls_step step;
+
     ERR_clear_error();
     errno = 0;
-    return step_of(session, SSL_do_handshake(session->ssl));
+    step = step_of(session, SSL_do_handshake(session->ssl));
+    session->established = step == TLS_DONE;
+    return step;
 }
 
 enum tls_step tls_read(struct tls_session *session, void *buf, size_t size, size_t *ret_size)

@@ -39,6 +39,8 @@ struct tls_session;
  * partner. */
 int tls_partner_new(const struct config_failover *config,
                     struct tls_partner **ret_partner) MUST_CHECK;
+/* The same in a new configuration. */
+void tls_partner_config_set(struct tls_partner *partner, const struct config_failover *config);
 void tls_partner_free(struct tls_partner *partner);
 /* Reads the files again if they have changed; always: even if not. True when they can be used;
  * otherwise ret_text, if not empty, is news. */

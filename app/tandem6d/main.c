@@ -17,6 +17,7 @@
 #include "link.h"
 #include "manage.h"
 #include "port.h"
+#include "restart.h"
 #include "server/control.h"
 #include "status.h"
 #include "threads.h"
@@ -254,6 +255,13 @@ static void slow_turn(struct app *app, msec_t now_ms)
     }
 }
 
+/* Begins to stop; the loop ends once the partners have been told. */
+static void stop_begin(struct app *app)
+{
+    app->stopping = true;
+    links_stop(app->links);
+}
+
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
     struct app *app = arg;
@@ -275,6 +283,10 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
     reclaim(app);
     alarms_tell(app);
     slow_turn(app, now_ms);
+    if (manage_wants_end(app->manage) && !app->stopping) {
+        log_notice("handed over to the failover partners: stopping");
+        stop_begin(app);
+    }
     if (!app->stopping && manage_wants_end(app->manage)) {
         log_notice("handed over to the partner: stopping");
         app->stopping = true;
@@ -291,60 +303,12 @@ static void on_stop(evutil_socket_t fd, short what, void *arg)
     if (app->stopping) {
         event_base_loopbreak(app->base); /* somebody is in a hurry */
     }
-    app->stopping = true;
-    links_stop(app->links);
+    stop_begin(app);
 }
 
 static void on_links_stopped(void *ctx)
 {
     event_base_loopbreak(((struct app *)ctx)->base);
-}
-
-static bool text_equal(const char *a, const char *b)
-{
-    return a == b || (a && b && strcmp(a, b) == 0);
-}
-
-static bool port_equal(const struct config_port *a, const struct config_port *b)
-{
-    return text_equal(a->name, b->name) && text_equal(a->device, b->device) && a->mtu == b->mtu &&
-           a->address_count == b->address_count &&
-           memcmp(a->addresses, b->addresses, sizeof(a->addresses)) == 0 &&
-           a->has_mac == b->has_mac && memcmp(a->mac, b->mac, sizeof(a->mac)) == 0;
-}
-
-/* What a running server cannot change; NULL when b differs from a in nothing of it. */
-static const char *config_needs_restart(const struct config *a, const struct config *b)
-{
-    const struct {
-        const char *what;
-        bool same;
-    } rows[] = {
-        {"server.state_dir", text_equal(a->state_dir, b->state_dir)},
-        {"server.duid", span_equal(a->server_duid, b->server_duid)},
-        {"server.allocation_secret", span_equal(a->allocation_secret, b->allocation_secret)},
-        {"store", a->leases_max == b->leases_max && a->inline_octets == b->inline_octets &&
-                      a->long_leases_max == b->long_leases_max},
-        {"journal",
-         a->segment_size == b->segment_size && a->checkpoint_log_max == b->checkpoint_log_max},
-        {"dataplane", a->workers == b->workers && a->cpu_count == b->cpu_count &&
-                          memcmp(a->cpus, b->cpus, sizeof(a->cpus)) == 0 && a->poll == b->poll &&
-                          a->port_count == b->port_count},
-        {"management", text_equal(a->management_socket, b->management_socket) &&
-                           text_equal(a->management_listen, b->management_listen)},
-    };
-
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        if (!rows[i].same) {
-            return rows[i].what;
-        }
-    }
-    for (unsigned i = 0; i < a->port_count; i++) {
-        if (!port_equal(&a->ports[i], &b->ports[i])) {
-            return "dataplane.ports";
-        }
-    }
-    return NULL;
 }
 
 static void log_level_apply(const struct config *config)
@@ -380,7 +344,7 @@ static void on_reload(evutil_socket_t fd, short what, void *arg)
                   app->config_path);
         return;
     }
-    restart = config_needs_restart(old_config, config);
+    restart = restart_reason(old_config, config);
     if (restart) {
         log_error("%s changes %s: that needs a restart; going on with the old configuration",
                   app->config_path, restart);
@@ -399,7 +363,7 @@ static void on_reload(evutil_socket_t fd, short what, void *arg)
     manage_reload(app->manage, config);
     log_level_apply(config);
     config_warn(config);
-    links_reload(app->links);
+    links_reload(app->links, config);
     urcu_qsbr_synchronize_rcu();
     policy_free(old);
     config_free(old_config);
