@@ -161,12 +161,17 @@ class Lab:
         return full
 
     def plug(self, switch, namespace, interface):
-        """A cable from an interface of namespace to a new port of the switch."""
+        """A cable from an interface of namespace to a new port of the switch; returns the port."""
         with Lab.lock:
             Lab.count += 1
             port = f"p{Lab.count}"
         self.cable(namespace, interface, switch, port)
-        run("ip", "-n", switch, "link", "set", port, "master", "br0")
+        self.patch(switch, port)
+        return port
+
+    def patch(self, switch, port, connected=True):
+        """Connects a port of the switch or disconnects it. Neither end sees a link go up or down."""
+        run("ip", "-n", switch, "link", "set", port, *(("master", "br0") if connected else ("nomaster",)))
 
     def sysctl(self, namespace, *settings):
         run("ip", "netns", "exec", namespace, "sysctl", "-qw", *settings)
@@ -533,11 +538,12 @@ DHCPPrefixDelegation=yes
 class Relay(Process):
     """ISC dhcrelay -6 between a client side and a server (or another relay)."""
 
-    def __init__(self, lab, namespace, lower, upper, server, name=None):
+    def __init__(self, lab, namespace, lower, upper, server=None, name=None):
+        """Without a server it asks All_DHCP_Servers, so all that are there."""
         name = name or f"dhcrelay-{lower}"
         super().__init__(lab, namespace,
                          ["dhcrelay", "-6", "-d", "-I", "-pf", lab.path(name + ".pid"), "-l", lower,
-                          "-u", f"{server}%{upper}"], name)
+                          "-u", f"{server}%{upper}" if server else upper], name)
 
     def start(self):
         super().start()

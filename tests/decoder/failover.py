@@ -43,7 +43,7 @@ ANSWER = {o.BINDING_STATUS: ONCE, o.STATE_EXPIRATION_TIME: MAYBE, o.PARTNER_LIFE
 # What stands in the containers of an update and of an answer to it.
 UPDATE_CONTENT = {
     o.CLIENT_DATA: CLIENT | {o.LQ_BASE_TIME: ONCE, o.RECONFIGURE_DATA: MAYBE, o.LQ_RELAY_DATA: MAYBE,
-                             o.CLT_TIME: MAYBE, o.DNS_REMOVAL_INFO: MAYBE},
+                             o.CLT_TIME: MAYBE, o.DNS_REMOVAL_INFO: MAYBE, o.VENDOR_OPTS: MAYBE},
     "lease": LEASE | {o.CLT_TIME: MAYBE, o.PARTNER_RAW_CLT_TIME: MAYBE, o.CLIENT_FQDN: MAYBE,
                       o.DNS_REMOVAL_INFO: MAYBE},
     "prefix": LEASE | {o.VSS: MAYBE, o.LQ_BASE_TIME: ONCE},

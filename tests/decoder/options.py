@@ -182,8 +182,16 @@ def relay_data(data):
 
 
 def vendor(data):
+    """Enterprise number and sub-options, whose codes are the vendor's own (RFC 9915 21.17)."""
     enterprise, = struct.unpack_from("!I", data)
-    return enterprise, options_read(data[4:])
+    found, at = [], 4
+    while at < len(data):
+        code, size = struct.unpack_from("!HH", data, at)
+        if at + 4 + size > len(data):
+            raise ValueError("a sub-option that does not end")
+        found.append((code, data[at + 4:at + 4 + size].hex()))
+        at += 4 + size
+    return enterprise, found
 
 
 time = number(4)

@@ -1,5 +1,6 @@
 """TCP connections put together from captured frames, and messages handed to tshark for a second opinion."""
 
+import re
 import select
 import socket
 import struct
@@ -8,6 +9,7 @@ import threading
 import time
 
 from failover import Message, Session, frames_read
+from options import LQ_RELAY_DATA
 
 ETH_P_ALL = 3
 IPV6_AT, TCP_AT = 14, 54
@@ -15,7 +17,9 @@ FIN, SYN = 0x01, 0x02
 SO_RCVBUFFORCE = 33
 # tshark knows the options of RFC 8156 but not its messages, so each becomes a Reply of a DHCPv6 server.
 AS_TYPE = 7
-FORMER_MESSAGE = 8
+# It does not know the status codes of RFC 8156 either: the decoder does.
+STATUS = re.compile(r"Status Code: Unknown \((1[6-9]|2[0-2])\)")
+SIGNS = ("malformed", "unknown", "unreassembled", "[bad", "expert info (error", "expert info (warning")
 PCAP_HEAD = struct.pack("=IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1)
 
 
@@ -131,23 +135,35 @@ def checksum(data):
     return ~total & 0xFFFF or 0xFFFF
 
 
-def as_reply(message):
-    """An Ethernet frame with the message's options and transaction-id behind a Reply header, 547 to 546."""
-    payload = bytes([AS_TYPE]) + message.xid + message.frame[message.header_size():]
+def datagram(payload, source_port, target_port):
+    """An Ethernet frame with the payload in a UDP datagram between two link-local addresses."""
     addresses = bytes.fromhex("fe80" + "00" * 13 + "01" "fe80" + "00" * 13 + "02")
-    udp = struct.pack("!HHHH", 547, 546, 8 + len(payload), 0) + payload
+    udp = struct.pack("!HHHH", source_port, target_port, 8 + len(payload), 0) + payload
     udp = udp[:6] + struct.pack("!H", checksum(addresses + struct.pack("!IHBB", len(udp), 0, 0, 17) + udp)) + udp[8:]
     return bytes.fromhex("020000000002 020000000001 86dd") + \
         struct.pack("!IHBB", 6 << 28, len(udp), 17, 64) + addresses + udp
 
 
+def as_packets(message):
+    """The message's options and transaction-id behind a Reply header, 547 to 546; and what relays said, as
+    they said it, since tshark takes the Relay-forward in LQ_RELAY_DATA for text."""
+    yield datagram(bytes([AS_TYPE]) + message.xid + message.frame[message.header_size():], 547, 546)
+    for top in message.options:
+        for relayed in top.all(LQ_RELAY_DATA):
+            yield datagram(relayed.data[16:], 547, 547)
+
+
 def pcap_write(path, messages):
+    """Returns how many packets it made of them."""
+    count = 0
     with open(path, "wb") as file:
         file.write(PCAP_HEAD)
         for message in messages:
-            frame = as_reply(message)
             at = message.at or 0.0
-            file.write(struct.pack("=IIII", int(at), int(at % 1 * 1e6), len(frame), len(frame)) + frame)
+            for frame in as_packets(message):
+                file.write(struct.pack("=IIII", int(at), int(at % 1 * 1e6), len(frame), len(frame)) + frame)
+                count += 1
+    return count
 
 
 def tshark_faults(path, count):
@@ -164,11 +180,13 @@ def dissection_faults(text, count):
     faults = [] if len(packets) == count else [f"tshark shows {len(packets)} packets of {count}"]
     for packet in packets:
         head = packet.split("\n", 1)[0].split(":")[0]
-        if "Message type: Reply (7)" not in packet:
-            faults.append(f"{head}: no DHCPv6 Reply")
+        if not any(f"Message type: {kind}" in packet for kind in ("Reply (7)", "Relay-forw (12)")):
+            faults.append(f"{head}: no Reply and no Relay-forward")
+        before = ""
         for line in packet.splitlines():
             low = line.lower()
-            if "malformed" in low or "unknown" in low or "unreassembled" in low or "[bad" in low \
-                    or "expert info (error" in low or "expert info (warning" in low:
+            if any(sign in low for sign in SIGNS) and not STATUS.search(line) and \
+                    "DHCPv6 relay message: " not in before:
                 faults.append(f"{head}: {line.strip()}")
+            before = line
     return faults
