@@ -97,6 +97,7 @@ int main(int argc, char **argv)
     if (r) {
         return r > 0 ? EXIT_RIGHT : EXIT_CANNOT;
     }
+    signals_catch();
     engine = aligned_alloc(CACHE_LINE, sizeof(*engine));
     r = settings.device ? io_dpdk_open(&settings, &io) : io_udp_open(&settings, &io);
     if (!engine || r) {
@@ -105,7 +106,6 @@ int main(int argc, char **argv)
     }
     /* Starts of an open loop come when they are due, not 50 us later. */
     (void)prctl(PR_SET_TIMERSLACK, 1UL);
-    signals_catch();
     r = engine_init(engine, &settings, io);
     if (r) {
         fprintf(stderr, "tandem6load: no memory for %" PRIu32 " clients\n", settings.client_count);
