@@ -114,9 +114,16 @@ static const char *communications(const struct relation_status *status)
                                                                            : "interrupted";
 }
 
-static json_t *last_contact(const struct relation *relation)
+/* While communications are OK the link knows better than the machine: CONTACTs are its own. */
+static json_t *last_contact(const struct jsonrpc_call *call, const struct relation *relation)
 {
-    return failover_time(relation->fsm.record.heard_s);
+    struct fo_time now = failover_now(call);
+    sec_t heard_s = relation->fsm.record.heard_s;
+
+    if (fo_link_is_up(&relation->link) && now.ms > relation->link.heard_ms) {
+        heard_s = now.s - (sec_t)((now.ms - relation->link.heard_ms) / 1000);
+    }
+    return failover_time(heard_s);
 }
 
 /* What list and get both tell: the relationship at a glance. */
@@ -137,7 +144,7 @@ static json_t *row_json(const struct jsonrpc_call *call, const struct relation *
                                        : failover_state(status->state.partner_state));
     put(row, "partner_since", failover_time(status->state.partner_since_s));
     put(row, "communications", json_string(communications(status)));
-    put(row, "last_contact", last_contact(relation));
+    put(row, "last_contact", last_contact(call, relation));
     put(row, "service", json_string(status->state.service));
     put(row, "mclt_s", json_integer(status->mclt_s));
     put(row, "unacked", json_integer(status->unacked));
@@ -283,7 +290,7 @@ static json_t *sync_json(const struct relation *relation)
     const char *phase = "none";
 
     if (pass->active) {
-        phase = pass->all ? "sending_all" : "sending_unacknowledged";
+        phase = "sending";
     } else if (fo_link_update_requested(&relation->link)) {
         phase = "receiving";
     }

@@ -426,6 +426,12 @@ static void connection_over(struct relation *relation, const struct fo_link_even
     relation->replies_head = relation->replies_tail = 0;
     relation_step_type(relation, FO_FSM_DISCONNECTED, now);
 }
+    if (event->was_up) { /* what a partner-down may go back to: CONTACTs count, too */
+        struct fo_time heard = now;
+
+        heard.s -= (sec_t)((now.ms - relation->link.heard_ms) / 1000);
+        relation_step_type(relation, FO_FSM_HEARD, heard);
+    }
 
 static bool events_take(struct relation *relation, struct fo_time now)
 {
