@@ -184,6 +184,17 @@ void fo_block_won(struct fo_block_search *search, struct fo_block block)
     search->left -= block.count < search->left ? block.count : search->left;
 }
 
+bool fo_block_double(const struct pool *pool, struct fo_block block, struct fo_block *ret_block)
+{
+    uint64_t size = (uint64_t)block.count * 2, first = block.first & ~(size - 1);
+
+    if (floor_log2(size) > size_log2_max(pool) || first + size > pool_unit_count(pool)) {
+        return false;
+    }
+    *ret_block = (struct fo_block){(uint32_t)first, (uint32_t)size};
+    return true;
+}
+
 struct resource fo_block_resource(const struct pool *pool, struct fo_block block)
 {
     struct resource resource = pool_unit(pool, block.first);

@@ -91,6 +91,9 @@ enum fo_block_result fo_block_next(struct fo_block_search *search, fo_run_next *
                                    unsigned runs_max, struct fo_block *ret_block);
 void fo_block_won(struct fo_block_search *search, struct fo_block block);
 
+/* The aligned block of twice the size around one; false: the pool has none. */
+bool fo_block_double(const struct pool *pool, struct fo_block block, struct fo_block *ret_block);
+
 /* The prefix a block is, and the units of the pool a prefix covers. False: not of this pool, or
  * longer than a unit (status 17). */
 struct resource fo_block_resource(const struct pool *pool, struct fo_block block);

@@ -136,6 +136,20 @@ uint64_t dirty_count(const struct dirty *dirty, unsigned relationship, enum dirt
     return count;
 }
 
+void dirty_set_all(struct dirty *dirty, unsigned relationship, uint32_t end)
+{
+    _Atomic uint64_t *due = bitmap(dirty, relationship, DIRTY_DUE);
+
+    T6_ASSERT(end <= dirty->slots_max);
+    for (uint32_t i = 0; i < end / 64; i++) {
+        atomic_store_explicit(&due[i], UINT64_MAX, memory_order_release);
+    }
+    if (end % 64) {
+        atomic_fetch_or_explicit(&due[end / 64], ((uint64_t)1 << (end % 64)) - 1,
+                                 memory_order_acq_rel);
+    }
+}
+
 void dirty_move(struct dirty *dirty, unsigned relationship, enum dirty_kind from)
 {
     _Atomic uint64_t *source = bitmap(dirty, relationship, from);

@@ -41,6 +41,8 @@ uint32_t dirty_next(const struct dirty *dirty, unsigned relationship, uint32_t f
                     unsigned words_max, bool *ret_found);
 /* How many slots have their bit set; a look at every word. Control core only. */
 uint64_t dirty_count(const struct dirty *dirty, unsigned relationship, enum dirty_kind kind);
+/* Makes slots 0 to end - 1 due, whatever is in them. */
+void dirty_set_all(struct dirty *dirty, unsigned relationship, uint32_t end);
 /* Makes everything of one kind due. */
 void dirty_move(struct dirty *dirty, unsigned relationship, enum dirty_kind from);
 

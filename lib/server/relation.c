@@ -134,7 +134,8 @@ int relation_new(struct server *server, unsigned index, struct fo_time now,
     relation->clean = calloc(RELATION_CLEAN_MAX, sizeof(*relation->clean));
     relation->replies = malloc(RELATION_REPLIES_SIZE);
     relation->scratch = malloc(FO_FRAME_SIZE_MAX);
-    r = relation->clean && relation->replies && relation->scratch ? 0 : -ENOMEM;
+    relation->blocks = calloc(RELATION_BLOCKS_MAX, sizeof(*relation->blocks));
+    r = relation->clean && relation->replies && relation->scratch && relation->blocks ? 0 : -ENOMEM;
     r = r ? r : relation_balance_init(relation);
     r = r ? r : machine_init(relation, failover, now.s);
     r = r ? r : link_init(relation, failover);
@@ -161,6 +162,7 @@ void relation_free(struct relation *relation)
     relation_balance_done(relation);
     fo_link_done(&relation->link);
     free(relation->clean);
+    free(relation->blocks);
     free(relation->replies);
     free(relation->scratch);
     free(relation);
@@ -424,14 +426,14 @@ static void connection_over(struct relation *relation, const struct fo_link_even
     relation_balance_reset(relation);
     relation->request_due = false;
     relation->replies_head = relation->replies_tail = 0;
-    relation_step_type(relation, FO_FSM_DISCONNECTED, now);
-}
     if (event->was_up) { /* what a partner-down may go back to: CONTACTs count, too */
         struct fo_time heard = now;
 
         heard.s -= (sec_t)((now.ms - relation->link.heard_ms) / 1000);
         relation_step_type(relation, FO_FSM_HEARD, heard);
     }
+    relation_step_type(relation, FO_FSM_DISCONNECTED, now);
+}
 
 static bool events_take(struct relation *relation, struct fo_time now)
 {

@@ -29,7 +29,9 @@ enum {
     RELATION_REPLIES_SIZE = 1 << 20, /* octets of answers that wait for the disk */
     RELATION_CLEAN_MAX = 4096,       /* own commits whose dirty bit is to be taken back */
     RELATION_COMMITS_MAX = 1024,     /* leases of one message */
-    RELATION_BLOCK_MAX = 256,        /* units of one block we take; larger ones are to be split */
+    RELATION_BLOCK_MAX = 256, /* units of one block we send or take; larger ones are to be split */
+    RELATION_BLOCKS_MAX = 64, /* blocks under way */
+    RELATION_SPLIT_S = 60,    /* after a block was rejected units go one by one for so long */
     RELATION_RINGS_MAX = CONFIG_WORKERS_MAX + 1,
     RELATION_STALL_S = 60,       /* updates in flight, no answer */
     RELATION_POOLS_MAX = 4096,   /* as many as there are claim bitmaps */
@@ -54,20 +56,29 @@ struct relation_flight {
     bool counted; /* the pass under way waits for its answer */
     bool taking;  /* a prefix asked back */
     uint32_t slot;
-    struct resource resource;
     uint64_t version;
     uint64_t number; /* of all flights */
+    struct resource resource;
+    struct relation_block *block; /* the slot's lease is one unit of it; NULL: all there is */
+};
+
+/* An aligned block of delegable prefixes in one update. */
+struct relation_block {
+    bool used;
+    struct resource resource; /* of all of it */
+    uint32_t count;
+    uint32_t slots[RELATION_BLOCK_MAX];
+    uint64_t versions[RELATION_BLOCK_MAX];
 };
 
 /* How far the partner is behind, measured again and again: from a moment to that at which all that
  * was to be sent then is acknowledged. */
 struct relation_lag {
     bool measuring;
-    bool walked;     /* the scan has been everywhere since */
     msec_t begun_ms; /* since when */
-    uint32_t from;   /* where the scan stood */
-    bool wrapped;
-    uint64_t number; /* walked: flights below this one count */
+    uint64_t walked; /* slots the scan has seen since */
+    bool answers;    /* all of them: only flights below number are waited for */
+    uint64_t number;
     struct histogram ms;
 };
 
@@ -76,14 +87,17 @@ struct relation_lag {
 struct relation_pass {
     bool active;
     bool request, drain;             /* who is told when it is done */
-    bool all;                        /* also what is not dirty */
+    bool all;                        /* everything was made dirty for it */
     uint32_t end, at;                /* slots */
+    unsigned rounds_left;            /* leases may move to slots behind */
+    bool round_sent;                 /* something in this round */
     unsigned outstanding;            /* its updates in flight */
     struct relation_barrier barrier; /* what was committed when it began is sent */
 };
 
 struct relation_stats {
     uint64_t updates_sent, acked, rejected, stale;
+    uint64_t blocks_sent;                    /* of these updates */
     uint64_t updates_taken, updates_refused; /* leases of the partner's updates */
     uint64_t conflicts;                      /* one lease, two clients (facts F.44) */
     uint64_t unsendable;                     /* leases no frame takes */
@@ -128,6 +142,9 @@ struct relation {
 
     struct relation_flight flights[FO_UNACKED_MAX];
     unsigned flight_free[FO_UNACKED_MAX], flight_free_count;
+    struct relation_block *blocks; /* RELATION_BLOCKS_MAX */
+    bool split;                    /* until split_s */
+    sec_t split_s;
     uint64_t flight_number; /* of the next one */
     struct relation_lag lag;
     sec_t flight_progress_s; /* the last answer, or the first update with none under way */

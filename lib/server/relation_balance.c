@@ -58,12 +58,15 @@ void relation_balance_reset(struct relation *relation)
     }
 }
 
-void relation_balance_answered(struct relation *relation, const struct resource *resource)
+void relation_balance_answered(struct relation *relation, const struct resource *resource,
+                               uint32_t count)
 {
     int pool = policy_pool_find(server_policy(relation->server), resource);
 
-    if (pool >= 0 && pool < RELATION_POOLS_MAX && relation->move.pools[pool].moving) {
-        relation->move.pools[pool].moving--;
+    if (pool >= 0 && pool < RELATION_POOLS_MAX) {
+        uint32_t *moving = &relation->move.pools[pool].moving;
+
+        *moving -= count < *moving ? count : *moving;
     }
 }
 

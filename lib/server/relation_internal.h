@@ -32,10 +32,29 @@ bool relation_settle_turn(struct relation *relation, struct fo_time now);
 
 /* relation_send.c: updates out, their answers. */
 void relation_send_reset(struct relation *relation);
+/* All leases are to be told again (facts B.10). */
+void relation_mark_all(struct relation *relation);
 void relation_pass_begin(struct relation *relation, bool request, bool drain);
 bool relation_send_turn(struct relation *relation, struct fo_time now);
+/* Stores what an answer changes. False: no slot for it. */
+bool relation_acked_store(struct relation *relation, const struct lease_found *found,
+                          const struct lease *next);
 void relation_reply_take(struct relation *relation, const struct fo_link_event *event,
                          struct fo_time now);
+
+/* relation_block.c: one update for an aligned block of prefixes (facts F.25). */
+/* More units, dirty and otherwise as the one found, that make up a block with it: their dirty bits
+ * are taken, wire is about the block. NULL: there are none, or blocks are not to be sent now. */
+struct relation_block *relation_block_gather(struct relation *relation,
+                                             const struct lease_found *found, struct lease *wire,
+                                             sec_t now);
+/* Under way, as an update of the same slot's flight. */
+void relation_block_begin(struct relation *relation, struct relation_block *block);
+/* Not acknowledged: its units are to be sent again. */
+void relation_block_drop(struct relation *relation, struct relation_block *block);
+/* The answer. False: the partner rejected it. */
+bool relation_block_acked(struct relation *relation, struct relation_block *block,
+                          const struct fo_lease *reply);
 
 /* relation_receive.c: updates in, answers when durable. */
 bool relation_receive_has_room(struct relation *relation);
@@ -54,8 +73,9 @@ static inline bool relation_owns_pool(const struct relation *relation, const str
 
 /* The connection is gone, and with it what was asked. */
 void relation_balance_reset(struct relation *relation);
-/* The partner has agreed to give a unit back, or not. */
-void relation_balance_answered(struct relation *relation, const struct resource *resource);
+/* The partner has agreed to give so many units back, or not. */
+void relation_balance_answered(struct relation *relation, const struct resource *resource,
+                               uint32_t count);
 /* Units of the pool asked back, without an answer yet. */
 uint64_t relation_balance_moving(const struct relation *relation, unsigned pool);
 int relation_balance_init(struct relation *relation) MUST_CHECK;

@@ -14,6 +14,9 @@ int relation_resend(struct relation *relation, bool all)
     if (!fo_fsm_may_send(&relation->fsm)) {
         return -EPERM;
     }
+    if (all) {
+        relation_mark_all(relation);
+    }
     relation_pass_begin(relation, false, false);
     relation->pass.all = relation->pass.all || all;
     relation->busy = true;

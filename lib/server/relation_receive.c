@@ -76,47 +76,59 @@ static void conflict_note(struct relation *relation, const struct lease *mine,
     }
 }
 
-/* One lease, or one unit of a block. */
-static enum fo_status_code unit_take(struct taking *taking, const struct lease *theirs, bool block)
+/* Our record of what they tell, and what becomes of it. */
+struct judging {
+    struct lease_found base; /* slot LEASE_SLOT_NONE: none */
+    bool durable, dirty;
+    struct fo_judgement judgement;
+};
+
+static void lease_judge(struct taking *taking, const struct lease *theirs, bool block,
+                        struct judging *ret_judging)
 {
     struct relation *relation = taking->relation;
     struct dirty *dirty = relation->server->dirty;
+    struct judging *j = ret_judging;
+    bool present = store_find(relation->server->store, &theirs->resource, &j->base);
+    struct fo_update_context context = {
+        .role = relation->role, .block = block, .now = taking->now.s};
 
+    if (!present) {
+        j->base.slot = LEASE_SLOT_NONE;
+    }
+    j->durable = present && dirty_is_durable(dirty, j->base.slot, &j->base.lease);
+    j->dirty = present && (!j->durable || dirty_is_open(dirty, relation->index, j->base.slot));
+    context.dirty = j->dirty;
+    fo_update_judge(&context, present ? &j->base.lease : NULL, theirs, &j->judgement);
+    if (j->judgement.conflict && present) {
+        conflict_note(relation, &j->base.lease, theirs, &j->judgement, taking->now.s);
+    }
+    if (j->judgement.code != FO_STATUS_SUCCESS && present && j->judgement.dirty == FO_DIRTY_SET) {
+        dirty_set(dirty, relation->index, DIRTY_DUE, j->base.slot);
+    }
+}
+
+/* One lease, or one unit of a block. */
+static enum fo_status_code unit_take(struct taking *taking, const struct lease *theirs, bool block)
+{
     for (unsigned race = 0; race < RACES_MAX; race++) {
-        struct lease_found base = {.slot = LEASE_SLOT_NONE}, stored;
-        bool present = store_find(relation->server->store, &theirs->resource, &base);
-        bool durable = present && dirty_is_durable(dirty, base.slot, &base.lease);
-        struct fo_update_context context = {
-            .role = relation->role,
-            .dirty = present && (!durable || dirty_is_open(dirty, relation->index, base.slot)),
-            .block = block,
-            .now = taking->now.s,
-        };
-        struct fo_judgement judgement;
+        struct lease_found stored;
+        struct judging j;
         int r;
 
-        fo_update_judge(&context, present ? &base.lease : NULL, theirs, &judgement);
-        if (judgement.conflict && present) {
-            conflict_note(relation, &base.lease, theirs, &judgement, taking->now.s);
+        lease_judge(taking, theirs, block, &j);
+        if (j.judgement.code != FO_STATUS_SUCCESS) {
+            return j.judgement.code;
         }
-        if (judgement.code != FO_STATUS_SUCCESS) {
-            if (present && judgement.dirty == FO_DIRTY_SET) {
-                dirty_set(dirty, relation->index, DIRTY_DUE, base.slot);
-            }
-            return judgement.code;
-        }
-        if (judgement.unchanged && durable) {
-            if (judgement.dirty == FO_DIRTY_CLEAR) {
-                relation_clean(relation, base.slot, base.lease.version);
+        if (j.judgement.unchanged && j.durable) {
+            if (j.judgement.dirty == FO_DIRTY_CLEAR) {
+                relation_clean(taking->relation, j.base.slot, j.base.lease.version);
             }
             return FO_STATUS_SUCCESS;
         }
-        if (!present) {
-            base.slot = LEASE_SLOT_NONE;
-        }
-        r = accepted_commit(taking, &base, &judgement.next, &stored);
+        r = accepted_commit(taking, &j.base, &j.judgement.next, &stored);
         if (r == 0) {
-            mark_settle(taking, &judgement, context.dirty, &stored);
+            mark_settle(taking, &j.judgement, j.dirty, &stored);
             return FO_STATUS_SUCCESS;
         }
         if (r != -EAGAIN) {
@@ -126,12 +138,13 @@ static enum fo_status_code unit_take(struct taking *taking, const struct lease *
     return FO_STATUS_UNSPEC_FAIL; /* no room, or always a worker in between: the partner repeats */
 }
 
-/* A block of delegable prefixes: all its units or none (facts F.25). */
+/* A block of delegable prefixes: all its units or none, but for what a worker does meanwhile (facts
+ * F.25). */
 static enum fo_status_code block_take(struct taking *taking, const struct lease *theirs,
                                       const struct pool *pool, struct fo_block block)
 {
     struct lease unit = *theirs;
-    struct lease_found found;
+    struct judging j;
 
     if (theirs->status != BINDING_FREE && theirs->status != BINDING_FREE_BACKUP) {
         return FO_STATUS_CONFIGURATION_CONFLICT;
@@ -141,9 +154,9 @@ static enum fo_status_code block_take(struct taking *taking, const struct lease 
     }
     for (uint32_t i = 0; i < block.count; i++) {
         unit.resource = pool_unit(pool, block.first + i);
-        if (store_find(taking->relation->server->store, &unit.resource, &found) &&
-            found.lease.status == BINDING_ACTIVE) {
-            return FO_STATUS_OUTDATED_BINDING;
+        lease_judge(taking, &unit, true, &j);
+        if (j.judgement.code != FO_STATUS_SUCCESS) {
+            return j.judgement.code;
         }
     }
     for (uint32_t i = 0; i < block.count; i++) {

@@ -7,6 +7,7 @@ enum {
     UPDATE_SIZE_MAX = 2048, /* of one lease's BNDUPD */
     SLOTS_MAX = 256,        /* looked at per turn */
     WORDS_MAX = 16384,      /* of dirty bits, per turn */
+    ROUNDS_MAX = 3,         /* more of a pass */
 };
 
 enum outcome {
@@ -25,7 +26,9 @@ void relation_send_reset(struct relation *relation)
     for (unsigned i = 0; i < FO_UNACKED_MAX; i++) {
         struct relation_flight *flight = &relation->flights[i];
 
-        if (flight->used) {
+        if (flight->used && flight->block) {
+            relation_block_drop(relation, flight->block);
+        } else if (flight->used) {
             (void)dirty_take(dirty, relation->index, DIRTY_FLYING, flight->slot);
             dirty_set(dirty, relation->index, DIRTY_DUE, flight->slot);
         }
@@ -43,6 +46,20 @@ static void refused_retry(struct relation *relation)
     }
 }
 
+void relation_mark_all(struct relation *relation)
+{
+    dirty_set_all(relation->server->dirty, relation->index,
+                  store_slot_max(relation->server->store));
+}
+
+static void round_begin(struct relation *relation)
+{
+    relation->pass.at = 0;
+    relation->pass.end = store_slot_max(relation->server->store);
+    relation->pass.round_sent = false;
+    relation_barrier_set(relation, &relation->pass.barrier);
+}
+
 /* A pass that begins while another one is under way takes its place and its duties. */
 void relation_pass_begin(struct relation *relation, bool request, bool drain)
 {
@@ -52,10 +69,12 @@ void relation_pass_begin(struct relation *relation, bool request, bool drain)
     pass->active = true;
     pass->request = pass->request || request;
     pass->drain = pass->drain || drain;
-    pass->all = pass->all || (request && relation->all_owed);
-    pass->at = 0;
-    pass->end = store_slot_max(relation->server->store);
-    relation_barrier_set(relation, &pass->barrier);
+    pass->rounds_left = ROUNDS_MAX;
+    if (request && relation->all_owed) {
+        pass->all = true;
+        relation_mark_all(relation);
+    }
+    round_begin(relation);
 }
 
 static void pass_finish(struct relation *relation, struct fo_time now)
@@ -71,9 +90,11 @@ static void pass_finish(struct relation *relation, struct fo_time now)
     }
 }
 
-static void flight_begin(struct relation *relation, unsigned index, const struct lease_found *found,
-                         sec_t now)
+static void flight_begin(struct relation *relation, const struct lease_found *found,
+                         struct relation_block *block, sec_t now)
 {
+    unsigned index = relation->flight_free[relation->flight_free_count - 1];
+
     if (relation->flight_free_count == FO_UNACKED_MAX) {
         relation->flight_progress_s = now; /* nothing was under way: the wait begins */
     }
@@ -84,10 +105,41 @@ static void flight_begin(struct relation *relation, unsigned index, const struct
                                  .taking = found->lease.status == BINDING_PENDING_FREE,
                                  .slot = found->slot,
                                  .version = found->lease.version,
-                                 .resource = found->lease.resource};
+                                 .number = relation->flight_number++,
+                                 .resource = found->lease.resource,
+                                 .block = block};
     relation->pass.outstanding += relation->pass.active;
-    dirty_set(relation->server->dirty, relation->index, DIRTY_FLYING, found->slot);
+    if (block) {
+        relation_block_begin(relation, block);
+    } else {
+        dirty_set(relation->server->dirty, relation->index, DIRTY_FLYING, found->slot);
+    }
     relation->stats.updates_sent++;
+}
+
+/* Sends one lease, or the block it is one unit of. Its dirty bit is taken. */
+static enum outcome lease_send(struct relation *relation, const struct lease_found *found,
+                               struct lease *wire, struct fo_time now)
+{
+    struct dirty *dirty = relation->server->dirty;
+    struct relation_block *block = relation_block_gather(relation, found, wire, now.s);
+    unsigned flight = relation->flight_free[relation->flight_free_count - 1];
+    uint8_t frame[UPDATE_SIZE_MAX];
+    size_t size = fo_encode_bndupd(wire, 1, now.s, frame, sizeof(frame));
+
+    if (size == 0) { /* a block always fits */
+        relation->stats.unsendable++;
+        return OUTCOME_NOTHING;
+    }
+    if (fo_link_send(&relation->link, (struct span){frame, size}, flight, now)) {
+        if (block) {
+            relation_block_drop(relation, block);
+        }
+        dirty_set(dirty, relation->index, DIRTY_DUE, found->slot);
+        return OUTCOME_FULL;
+    }
+    flight_begin(relation, found, block, now.s);
+    return OUTCOME_SENT;
 }
 
 /* Sends what is in the slot. Its dirty bit is taken before the lease is read, so that a change in
@@ -95,54 +147,53 @@ static void flight_begin(struct relation *relation, unsigned index, const struct
 static enum outcome slot_send(struct relation *relation, uint32_t slot, struct fo_time now)
 {
     struct server *server = relation->server;
-    struct dirty *dirty = server->dirty;
-    uint8_t frame[UPDATE_SIZE_MAX];
     struct lease_found found;
     struct lease wire;
-    unsigned flight;
-    size_t size;
 
     if (relation->flight_free_count == 0 ||
         fo_link_update_room(&relation->link, UPDATE_SIZE_MAX) == 0) {
         return OUTCOME_FULL;
     }
-    (void)dirty_take(dirty, relation->index, DIRTY_DUE, slot);
+    (void)dirty_take(server->dirty, relation->index, DIRTY_DUE, slot);
     if (!store_read(server->store, slot, &found) ||
         server_relationship_of(server_policy(server), &found.lease.resource) !=
             (int)relation->index ||
         !fo_update_compose(&found.lease, &wire)) {
         return OUTCOME_NOTHING;
     }
-    if (!dirty_is_durable(dirty, slot, &found.lease)) {
-        dirty_set(dirty, relation->index, DIRTY_DUE, slot);
+    if (!dirty_is_durable(server->dirty, slot, &found.lease)) {
+        dirty_set(server->dirty, relation->index, DIRTY_DUE, slot);
         return OUTCOME_NOT_YET;
     }
-    size = fo_encode_bndupd(&wire, 1, now.s, frame, sizeof(frame));
-    if (size == 0) {
-        relation->stats.unsendable++;
-        return OUTCOME_NOTHING;
-    }
-    flight = relation->flight_free[relation->flight_free_count - 1];
-    if (fo_link_send(&relation->link, (struct span){frame, size}, flight, now)) {
-        dirty_set(dirty, relation->index, DIRTY_DUE, slot);
-        return OUTCOME_FULL;
-    }
-    flight_begin(relation, flight, &found, now.s);
-    return OUTCOME_SENT;
+    return lease_send(relation, &found, &wire, now);
 }
 
-/* The next slot to look at from at on; end: none in this turn. *ret_at: where to go on. */
+/* The next dirty slot from at on; end: none in this turn. *ret_at: where to go on. */
 static uint32_t slot_next(const struct relation *relation, uint32_t at, uint32_t end,
                           uint32_t *ret_at)
 {
     bool found;
 
-    if (relation->pass.active && relation->pass.all) {
-        *ret_at = at;
-        return at;
-    }
     *ret_at = dirty_next(relation->server->dirty, relation->index, at, end, WORDS_MAX, &found);
     return found ? *ret_at : end;
+}
+
+/* A round is over. Leases that moved to another slot meanwhile, and what the disk did not have yet,
+ * are found by another one. */
+static bool round_end(struct relation *relation, struct fo_time now)
+{
+    struct relation_pass *pass = &relation->pass;
+
+    if (pass->round_sent && pass->rounds_left) {
+        pass->rounds_left--;
+        round_begin(relation);
+        return true;
+    }
+    if (pass->outstanding == 0) {
+        pass_finish(relation, now);
+        return true;
+    }
+    return false;
 }
 
 static bool pass_turn(struct relation *relation, struct fo_time now)
@@ -165,23 +216,21 @@ static bool pass_turn(struct relation *relation, struct fo_time now)
         if (outcome == OUTCOME_FULL || outcome == OUTCOME_NOT_YET) {
             return i > 0; /* the pass waits here */
         }
+        pass->round_sent = pass->round_sent || outcome == OUTCOME_SENT;
         pass->at = slot + 1;
     }
-    if (pass->at >= pass->end && pass->outstanding == 0) {
-        pass_finish(relation, now);
-        return true;
-    }
-    return moved;
+    return pass->at >= pass->end ? round_end(relation, now) || moved : moved;
 }
 
 static bool scan_turn(struct relation *relation, struct fo_time now)
 {
-    uint32_t end = store_slot_max(relation->server->store);
+    uint32_t end = store_slot_max(relation->server->store), from;
     bool moved = false;
 
     if (relation->hand >= end) {
         relation->hand = 0;
     }
+    from = relation->hand;
     for (unsigned i = 0; i < SLOTS_MAX && relation->hand < end; i++) {
         uint32_t slot = slot_next(relation, relation->hand, end, &relation->hand);
         enum outcome outcome;
@@ -191,12 +240,47 @@ static bool scan_turn(struct relation *relation, struct fo_time now)
         }
         outcome = slot_send(relation, slot, now);
         if (outcome == OUTCOME_FULL) {
-            return moved;
+            break;
         }
         relation->hand = slot + 1;
         moved = moved || outcome == OUTCOME_SENT;
     }
+    relation->lag.walked += relation->hand - from;
     return moved;
+}
+
+/* No update sent before the number is unanswered. */
+static bool answered_before(const struct relation *relation, uint64_t number)
+{
+    for (unsigned i = 0; i < FO_UNACKED_MAX; i++) {
+        if (relation->flights[i].used && relation->flights[i].number < number) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The lag is that of everything that was dirty when the measuring began: the scan has to come
+ * around, then what it sent has to be answered. */
+static void lag_turn(struct relation *relation, struct fo_time now)
+{
+    struct relation_lag *lag = &relation->lag;
+
+    if (!lag->measuring) {
+        lag->measuring = true;
+        lag->answers = false;
+        lag->begun_ms = now.ms;
+        lag->walked = 0;
+        return;
+    }
+    if (!lag->answers && lag->walked >= store_slot_max(relation->server->store)) {
+        lag->answers = true;
+        lag->number = relation->flight_number;
+    }
+    if (lag->answers && answered_before(relation, lag->number)) {
+        histogram_add(&lag->ms, now.ms - lag->begun_ms);
+        lag->measuring = false;
+    }
 }
 
 bool relation_send_turn(struct relation *relation, struct fo_time now)
@@ -217,7 +301,11 @@ bool relation_send_turn(struct relation *relation, struct fo_time now)
     if (relation->pass.active) {
         return pass_turn(relation, now);
     }
-    return fo_fsm_may_send(&relation->fsm) && scan_turn(relation, now);
+    if (!fo_fsm_may_send(&relation->fsm)) {
+        return false;
+    }
+    lag_turn(relation, now);
+    return scan_turn(relation, now);
 }
 
 static void refused(struct relation *relation, uint32_t slot, sec_t now)
@@ -248,24 +336,48 @@ static bool is_news(const struct lease *mine, const struct lease *next)
            mine->times.acked_partner_lifetime_s != next->times.acked_partner_lifetime_s;
 }
 
-static void acked_store(struct relation *relation, const struct lease_found *found,
-                        const struct lease *next, sec_t now)
+bool relation_acked_store(struct relation *relation, const struct lease_found *found,
+                          const struct lease *next)
 {
     struct lease_found stored;
     uint64_t position;
     int r;
 
-    relation->rejections = 0;
-    relation->stats.acked++;
     if (!is_news(&found->lease, next)) {
-        return;
+        return true;
     }
     r = relation_commit(relation, found, next, false, &stored, &position);
     if (r == 0 && stored.slot != LEASE_SLOT_NONE) {
         relation_clean_push(relation, stored.slot, stored.lease.version, position);
-    } else if (r == -ENOSPC) {
+    }
+    return r != -ENOSPC;
+}
+
+static void acked(struct relation *relation, const struct lease_found *found,
+                  const struct lease *next, sec_t now)
+{
+    relation->rejections = 0;
+    relation->stats.acked++;
+    if (!relation_acked_store(relation, found, next)) {
         refused(relation, found->slot, now); /* asks again when there may be room */
     }
+}
+
+static void block_acked(struct relation *relation, const struct relation_flight *flight,
+                        const struct fo_lease *reply, sec_t now)
+{
+    uint32_t count = flight->block->count;
+
+    if (relation_block_acked(relation, flight->block, reply)) {
+        relation->stats.acked++;
+        if (flight->taking) {
+            relation_balance_answered(relation, &flight->resource, count);
+        }
+        return;
+    }
+    relation->stats.rejected++; /* its units are told one by one now */
+    relation->split = true;
+    relation->split_s = now + RELATION_SPLIT_S;
 }
 
 void relation_reply_take(struct relation *relation, const struct fo_link_event *event,
@@ -287,17 +399,23 @@ void relation_reply_take(struct relation *relation, const struct fo_link_event *
     relation->flight_free[relation->flight_free_count++] = (unsigned)event->cookie;
     relation->flight_progress_s = now.s;
     relation->pass.outstanding -= flight.counted && relation->pass.outstanding;
-    (void)dirty_take(server->dirty, relation->index, DIRTY_FLYING, flight.slot);
     reply_lease(&event->message, &reply);
+    if (reply.fault == 0 &&
+        !resource_equal(&reply.lease.resource,
+                        flight.block ? &flight.block->resource : &flight.resource)) {
+        reply.fault = FO_STATUS_MISSING_BINDING;
+    }
+    if (flight.block) {
+        block_acked(relation, &flight, &reply, now.s);
+        return;
+    }
+    (void)dirty_take(server->dirty, relation->index, DIRTY_FLYING, flight.slot);
     if (flight.taking) {
-        relation_balance_answered(relation, &flight.resource);
+        relation_balance_answered(relation, &flight.resource, 1);
     }
     if (!store_read(server->store, flight.slot, &found) || found.lease.version != flight.version) {
         relation->stats.stale++; /* the newer version has its own dirty bit */
         return;
-    }
-    if (reply.fault == 0 && !resource_equal(&reply.lease.resource, &found.lease.resource)) {
-        reply.fault = FO_STATUS_MISSING_BINDING;
     }
     switch (fo_update_acked(&found.lease, flight.version, &reply, &next)) {
     case FO_ACKED_STALE:
@@ -308,10 +426,10 @@ void relation_reply_take(struct relation *relation, const struct fo_link_event *
         break;
     case FO_ACKED_FREED:
         counter_inc(&server->control_counters, COUNTER_lease_freed);
-        acked_store(relation, &found, &next, now.s);
+        acked(relation, &found, &next, now.s);
         break;
     case FO_ACKED_STORED:
-        acked_store(relation, &found, &next, now.s);
+        acked(relation, &found, &next, now.s);
         break;
     }
 }
