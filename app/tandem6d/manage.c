@@ -6,9 +6,11 @@
 #include <urcu/urcu-qsbr.h>
 
 #include "access.h"
+#include "audit_file.h"
 #include "base/log.h"
 #include "http.h"
 #include "mgmt.h"
+#include "observe/audit.h"
 
 static_assert((int)HTTP_ERROR_MAX >= (int)ACCESS_ERROR_MAX, "one buffer for both");
 
@@ -16,6 +18,8 @@ struct manage {
     struct event_base *base;
     struct status *status;
     struct methods *methods;
+    struct audit *audit;
+    struct audit_file *audit_file;
     struct access *access;
     struct mgmt *mgmt; /* NULL: no socket */
     struct http *http; /* NULL: no listener */
@@ -80,11 +84,44 @@ static int http_start(struct manage *manage, const struct config *config)
     return r;
 }
 
+static void audit_line(void *ctx, const char *line)
+{
+    struct manage *manage = ctx;
+    int r = audit_file_append(manage->audit_file, line);
+
+    if (r) {
+        log_error("audit.log cannot be written: %s: %s", strerror(-r), line);
+    }
+}
+
+static int audit_start(struct manage *manage, const struct config *config)
+{
+    int r = audit_new(AUDIT_KEPT, &manage->audit);
+
+    if (r == 0) {
+        r = audit_file_open(config->state_dir, &manage->audit_file);
+        if (r) {
+            log_error("%s/audit.log: %s", config->state_dir, strerror(-r));
+        }
+    }
+    return r;
+}
+
+static int methods_start(struct manage *manage, const struct config *config)
+{
+    struct methods_env env = status_env(manage->status);
+    int r = audit_start(manage, config);
+
+    env.audit = manage->audit;
+    env.audit_line = audit_line;
+    env.audit_ctx = manage;
+    return r ? r : methods_new(&env, &manage->methods);
+}
+
 int manage_new(struct event_base *base, const struct config *config, struct status *status,
                struct manage **ret_manage)
 {
     struct manage *manage = calloc(1, sizeof(*manage));
-    struct methods_env env = status_env(status);
     char error[ACCESS_ERROR_MAX];
     int r;
 
@@ -93,7 +130,7 @@ int manage_new(struct event_base *base, const struct config *config, struct stat
     }
     manage->base = base;
     manage->status = status;
-    r = methods_new(&env, &manage->methods);
+    r = methods_start(manage, config);
     if (r == 0) {
         r = access_new(config, &manage->access, error);
         if (r) {
@@ -119,6 +156,8 @@ void manage_free(struct manage *manage)
     mgmt_free(manage->mgmt);
     access_free(manage->access);
     methods_free(manage->methods);
+    audit_file_close(manage->audit_file);
+    audit_free(manage->audit);
     free(manage);
 }
 

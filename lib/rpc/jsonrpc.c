@@ -276,7 +276,7 @@ static int method_run(struct jsonrpc_call *call, const char *name)
                             "no method \"%.100s\"; rpc.discover lists all", name);
     }
     code = method_call(call, method);
-    if (method->role != JSONRPC_ROLE_VIEW && call->rpc->audit) {
+    if ((method->role != JSONRPC_ROLE_VIEW || call->sensitive) && call->rpc->audit) {
         call->rpc->audit(call, method, code);
     }
     return code;

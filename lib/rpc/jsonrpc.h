@@ -108,6 +108,7 @@ struct jsonrpc_call {
     const json_t *params; /* object, or NULL when the request had none */
     size_t *work_left;    /* rows this request may still look at; the handler takes from it */
     json_t *result;       /* set by the handler on success */
+    bool sensitive;       /* set by a handler of role view: this call is to be audited, too */
 
     /* Set by jsonrpc_fail. */
     const char *reason; /* one word for programs */

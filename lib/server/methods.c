@@ -11,6 +11,7 @@ const struct jsonrpc_method *const methods_table[] = {
     methods_stats_table,
     methods_config_table,
     methods_failover_table,
+    methods_audit_table,
     NULL,
 };
 
@@ -27,6 +28,7 @@ int methods_new(const struct methods_env *env, struct methods **ret_methods)
         .groups = methods_table,
         .title = "tandem6",
         .version = METHODS_API_VERSION,
+        .audit = methods_audit,
         .ctx = methods,
     };
     *ret_methods = methods;

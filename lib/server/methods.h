@@ -69,6 +69,7 @@ struct methods_build {
 
 struct relation;
 struct fo_time;
+struct audit;
 
 /* Everything but store, policy, config, counters and now may be NULL: then the answers leave that
  * part out. The indexed questions return false behind the last item. Texts live until the next
@@ -92,6 +93,9 @@ struct methods_env {
     struct relation *(*relation)(void *ctx, unsigned index);
     void (*time)(void *ctx, struct fo_time *ret_time); /* of the relations */
     void (*wake)(void *ctx); /* something was asked of a relation: it is to be run soon */
+    struct audit *audit;     /* observe/audit.h */
+    void (*audit_line)(void *ctx, const char *line); /* each entry as JSON; with audit_ctx */
+    void *audit_ctx;
     void *ctx;
 };
 

@@ -149,6 +149,7 @@ static int config_get(struct jsonrpc_call *call)
     bool redact = !json_is_false(json_object_get(call->params, "redact"));
     json_t *whole, *part, *digest;
 
+    call->sensitive = !redact;
     if (!redact && (call->caller->roles & 1u << JSONRPC_ROLE_ADMIN) == 0) {
         return jsonrpc_fail(call, JSONRPC_UNAUTHORIZED, "role_required",
                             "secrets are shown to the role \"admin\" only");

@@ -53,6 +53,10 @@ extern const struct jsonrpc_method methods_pool_table[];
 extern const struct jsonrpc_method methods_stats_table[];
 extern const struct jsonrpc_method methods_config_table[];
 extern const struct jsonrpc_method methods_failover_table[];
+extern const struct jsonrpc_method methods_audit_table[];
+
+/* The dispatcher's audit hook (methods_audit.c). */
+jsonrpc_audit_fn methods_audit;
 
 #define METHODS_TABLE_END                                                                          \
     {                                                                                              \

@@ -125,7 +125,7 @@ class HttpServer(Scenario):
             if connection is None:
                 made.close()
 
-    def call(self, method, context=None, **params):
+    def call(self, method, context=None, /, **params):
         """The whole answer of one call."""
         status, answer = self.post({"jsonrpc": "2.0", "id": 1, "method": method, "params": params},
                                    context)

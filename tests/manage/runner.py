@@ -2,6 +2,7 @@
 
 import argparse
 import fnmatch
+import sys
 
 import suite
 from lab import exit_on_sigterm
@@ -18,7 +19,7 @@ def main(name, description):
         return not arguments.patterns or any(pattern in test or fnmatch.fnmatchcase(test, pattern)
                                              for pattern in arguments.patterns)
 
-    chosen = [cls for cls in suite.SCENARIOS if any(map(wanted, cls.names()))]
+    chosen = [cls for cls in sys.modules[suite.scenario.__module__].SCENARIOS if any(map(wanted, cls.names()))]
     if arguments.list:
         print("\n".join(test for cls in chosen for test in cls.names()))
         return 0

@@ -9,14 +9,22 @@ static const char *const intro =
     "# Management methods\n"
     "\n"
     "JSON-RPC 2.0 on the Unix socket of `management.socket`: a request is one line of JSON, its\n"
-    "answer is one line. Parameters are named, never positional. Unknown parameters are errors.\n"
+    "answer is one line. The same over HTTP at `management.listen`: `POST /rpc` with Content-Type\n"
+    "application/json. Parameters are named, never positional. Unknown parameters are errors.\n"
     "`tandem6ctl METHOD key=value...` calls any of these; `rpc.discover` tells the same as an\n"
     "OpenRPC document. Numbers above 2^53 are written as decimal text, times as\n"
     "2026-11-23T18:00:00Z, octets as hex digits. This page is generated from the table of "
     "methods.\n"
     "\n"
-    "Roles: root and the server's own user hold all of them, anybody else whom the socket's mode\n"
-    "lets in holds `view`.\n";
+    "Roles: on the socket, root and the server's own user hold all of them, anybody else whom its\n"
+    "mode lets in holds `view`; so does who comes by HTTP from this host where no certificates "
+    "are\n"
+    "asked for. `management.access` gives more to users, groups and client certificates. A\n"
+    "certificate that no row names holds none. Every call of a method whose role is not `view` "
+    "goes\n"
+    "to the audit log, state_dir/audit.log.\n"
+    "\n"
+    "Also over HTTP: `GET /healthz` answers 200 and \"serving\", or 503 and what is the matter.\n";
 
 /* A parameter's members are rows of their own, indented by their place ("filter.duid"). */
 static void field_print(const struct field *row, const char *parent)
