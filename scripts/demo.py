@@ -1,97 +1,196 @@
-"""Shows tandem6 at work on this machine alone: starts a server between network namespaces and lets real
-DHCPv6 clients get an address and a delegated prefix - one directly, one through a real relay. Ctrl-C
-ends it; --once shows it and ends. Nothing is left behind. Called by scripts/run."""
+"""Shows a pair of tandem6 servers at work on this machine alone: both between network namespaces, their
+partner line over TLS, with real DHCPv6 clients in front of them - one on the wire, one behind a real relay.
+Then it offers to crash and bring back a server; --once crashes the primary, shows that clients keep what they
+have and that a new one is served, brings the primary back, and ends. Nothing is left behind. Called by
+scripts/run."""
 
 import argparse
 import os
+import select
 import subprocess
 import sys
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.dont_write_bytecode = True
-sys.path.insert(0, os.path.join(ROOT, "tests"))
+sys.path[:0] = [os.path.join(ROOT, "tests"), os.path.join(ROOT, "tests", "pair")]
 
-from lab import Dhclient, Lab, LabError, Relay, Server, exit_on_sigterm, program  # noqa: E402
+from lab import Dhclient, Lab, LabError, Relay, exit_on_sigterm, program, wait_for  # noqa: E402
+from pair import A, B, Pair  # noqa: E402
 
-CONFIG = {
-    "server": {"name": "demo"},
-    "store": {"leases_max": 100000},
-    "dataplane": {
-        "workers": 1,
-        "poll": "adaptive",
-        "ports": [
-            {"name": "access0", "device": "net_af_packet0,iface=srv0"},
-            {"name": "core0", "device": "net_af_packet1,iface=srv1", "addresses": ["2001:db8:0:1::1"]},
-        ],
-    },
-    "lifetimes": {"preferred_s": 3000, "valid_s": 3600, "renew_s": 1500, "rebind_s": 2400},
-    "options": {"dns_servers": ["2001:db8::53"], "domain_search": ["example.org"]},
-    "links": [
-        {"name": "street", "port": "access0", "subnets": ["2001:db8:16::/64"],
-         "pools": [{"type": "address", "range": "2001:db8:16::/64"},
-                   {"type": "prefix", "range": "2001:db8:3000::/36", "delegated_length": 56}],
-         "rapid_commit": True},
-        {"name": "olt-17", "port": "core0", "relay_addresses": ["2001:db8:17::1"],
-         "subnets": ["2001:db8:17::/64"],
-         "pools": [{"type": "address", "range": "2001:db8:17::/64"},
-                   {"type": "prefix", "range": "2001:db8:4000::/36", "delegated_length": 56}]},
-    ],
-}
+MENU = "k: kill -9 the primary   j: kill -9 the secondary   r: start again what is down   n: new client   " \
+       "l: leases   q: quit"
+STATUS_S = 5.0
+REBIND_S = 40.0     # T2, and dhclient's patience with the server it knows
+ROWS = (("state", "state"), ("role", "role"), ("it", "service"), ("its partner is", "partner_state"),
+        ("communications", "communications"), ("updates to send", "waiting"), ("free prefixes", "free_own"),
+        ("its partner's", "free_partner"))
 
 
-def build_network(lab):
-    srv, cli, rly, far = (lab.namespace(n) for n in ("server", "client", "relay", "far"))
-    lab.cable(srv, "srv0", cli, "cpe0")
-    lab.cable(srv, "srv1", rly, "up0")
-    lab.cable(rly, "dn0", far, "cpe0")
-    lab.server_port(srv, "srv0")
-    lab.server_port(srv, "srv1")
-    lab.address(rly, "dn0", "2001:db8:17::1/64")
-    lab.address(rly, "up0", "2001:db8:0:1::2/64")
-    for namespace, interface in ((cli, "cpe0"), (far, "cpe0"), (rly, "dn0"), (rly, "up0")):
-        lab.wait_link_local(namespace, interface)
-    return srv, cli, rly, far
+def say(text=""):
+    print(text, flush=True)
 
 
-def ctl(server, *words):
-    print(f"\n$ tandem6ctl {' '.join(words)}", flush=True)
-    subprocess.run([program("tandem6ctl"), "--socket", server.socket_path, *words], check=True)
+class Demo:
+    def __init__(self, lab):
+        self.lab = lab
+        self.pair = Pair(lab)
+        self.clients = {}       # title: (client, what it holds)
+        self.relay, self.far = lab.namespace("relay"), lab.switch("far")
+        lab.plug(self.pair.core, self.relay, "up0")
+        lab.plug(self.far, self.relay, "dn0")
+        lab.address(self.relay, "dn0", "2001:db8:17::1/64")
+        lab.address(self.relay, "up0", "2001:db8:0:1::f/64")
+        for interface in ("dn0", "up0"):
+            lab.wait_link_local(self.relay, interface)
 
+    # ---- what it shows ----
 
-def show_client(title, client):
-    """Waits until the client has an address and a prefix, which dhclient tells one by one."""
-    got = {}
-    for count in (1, 2):
-        got.update(client.wait_event("BOUND6", count))
-    if not got.get("new_ip6_address") or not got.get("new_ip6_prefix"):
-        raise LabError(f"the {title} got only {got}")
-    print(f"{title}: address {got['new_ip6_address']}, prefix {got['new_ip6_prefix']}", flush=True)
+    def states(self):
+        """Both servers side by side."""
+        rows = [server.relation() or {} for server in self.pair.servers.values()]
+        counts = [str(len(server.leases(state="active"))) if row else "" for server, row in
+                  zip(self.pair.servers.values(), rows)]
+        table = [("", *self.pair.servers)]
+        table += [(title, *(str(row.get(key, "")) if row else ("down" if key == "state" else "") for row in rows))
+                  for title, key in ROWS]
+        table.append(("leases in use", *counts))
+        widths = [max(len(line[column]) for line in table) for column in range(3)]
+        say()
+        for line in table:
+            say("   " + "   ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip())
+        say()
 
+    @staticmethod
+    def ctl(server, *words):
+        say(f"$ tandem6ctl {' '.join(words)}")
+        subprocess.run([program("tandem6ctl"), "--socket", server.socket_path, *words], check=True)
 
-def demo(lab, once):
-    srv, cli, rly, far = build_network(lab)
-    print("starting tandem6d ...", flush=True)
-    server = lab.start(Server(lab, srv, CONFIG))
-    lab.start(Relay(lab, rly, "dn0", "up0", "2001:db8:0:1::1"))
-    print("starting two real clients (dhclient): one on the wire, one behind a relay (dhcrelay) ...",
-          flush=True)
-    direct = lab.start(Dhclient(lab, cli, "cpe0", name="direct"))
-    relayed = lab.start(Dhclient(lab, far, "cpe0", name="relayed"))
-    for title, client in (("direct client ", direct), ("relayed client", relayed)):
-        show_client(title, client)
-    ctl(server, "leases")
-    ctl(server, "stats")
-    if once:
-        return
-    print("\nserving until Ctrl-C; the management socket is\n  " + server.socket_path, flush=True)
-    while True:
-        time.sleep(5)
-        if not server.running():
-            raise LabError(f"tandem6d ended with {server.popen.returncode}:\n{server.log()}")
-        stats = server.rpc("stats.get")["counters"]
-        print("  ".join(f"{name} {stats[name]}" for name in
-                        ("rx_frames", "tx_reply", "lease_created", "lease_renewed")), flush=True)
+    def client(self, title, switch):
+        """A real client; waits until it has an address and a prefix, which dhclient tells one by one."""
+        name = title.split()[0]
+        namespace = self.lab.namespace(name)
+        self.lab.plug(switch, namespace, "cpe0")
+        self.lab.wait_link_local(namespace, "cpe0")
+        client = self.lab.start(Dhclient(self.lab, namespace, "cpe0", name=name))
+        got = {}
+        for count in (1, 2):
+            got.update(client.wait_event("BOUND6", count))
+        held = {kind: got.get(f"new_ip6_{kind}") for kind in ("address", "prefix")}
+        if not all(held.values()):
+            raise LabError(f"the {title} got only {got}")
+        say(f"{title}: address {held['address']}, prefix {held['prefix']}")
+        self.clients[title] = (client, held)
+        return held
+
+    # ---- the story ----
+
+    def begin(self):
+        say("starting two servers, a (primary) and b (secondary), with certificates made on the spot ...")
+        self.pair.start()
+        self.lab.start(Relay(self.lab, self.relay, "dn0", "up0"))
+        self.states()
+        say("starting two real clients (dhclient): one on the wire, one behind a relay (dhcrelay) ...")
+        self.client("direct client ", self.pair.streets[B])
+        self.client("relayed client", self.far)
+        self.pair.wait_settled()
+        self.states()
+        self.ctl(self.pair.a, "leases", "state=active")
+        self.ctl(self.pair.a, "stats")
+
+    def kill(self, name):
+        server, other = self.pair.servers[name], self.pair.servers[B if name == A else A]
+        say(f"kill -9 {server.popen.pid}   ({name}, the {'primary' if name == A else 'secondary'})")
+        begin = time.monotonic()
+        server.kill()
+        wait_for("the survivor to see it", lambda: other.state() == "COMMUNICATIONS-INTERRUPTED")
+        say(f"the survivor serves by itself after {(time.monotonic() - begin) * 1000:.0f} ms")
+
+    def keep(self):
+        """Until every client has asked the survivor (T2) and holds what it had."""
+        say("waiting for the clients to ask whoever is there (REBIND at T2, 12 s) ...")
+        counts = {title: len(client.events()) for title, (client, _) in self.clients.items()}
+        for title, (client, held) in self.clients.items():
+            def answered(client=client, after=counts[title]):
+                return any(event["reason"] in ("RENEW6", "REBIND6") for event in client.events()[after:])
+            wait_for(f"the {title} to be answered", answered, REBIND_S)
+            self.check_kept(title, client.events()[counts[title]:], held)
+            say(f"{title}: keeps address {held['address']}, prefix {held['prefix']}")
+
+    @staticmethod
+    def check_kept(title, events, held):
+        for event in events:
+            for kind, value in held.items():
+                if event.get(f"new_ip6_{kind}", value) != value or event["reason"] not in ("RENEW6", "REBIND6"):
+                    raise LabError(f"the {title} had {held} and was told {event}")
+
+    def new_client(self, number=1):
+        say("a new client comes ...")
+        held = self.client(f"new{number} client   ", self.pair.streets[A])
+        server = next(server for server in self.pair.servers.values() if server.running())
+        for resource in held.values():
+            lease = server.lease(resource)
+            if not lease or lease["state"] != "active":
+                raise LabError(f"{server.name} tells {lease} of {resource}")
+        return held
+
+    def come_back(self):
+        for name, server in self.pair.servers.items():
+            if not server.running():
+                say(f"starting {name} again ...")
+                server.restart()
+        self.pair.wait_settled()
+
+    def once(self):
+        self.kill(A)
+        self.states()
+        held = self.new_client()
+        self.keep()
+        self.come_back()
+        self.states()
+        for resource in held.values():
+            lease = self.pair.a.lease(resource)
+            if not lease or lease["state"] != "active":
+                raise LabError(f"the primary that came back tells {lease} of {resource}")
+        say("NORMAL again: both servers hold the same leases, the new client's too")
+
+    # ---- by hand ----
+
+    def act(self, key, number):
+        servers = self.pair.servers
+        if key in "kj":
+            name = A if key == "k" else B
+            if not all(server.running() for server in servers.values()):
+                say("one is down already: r starts it again")
+            else:
+                self.kill(name)
+        elif key == "r":
+            self.come_back()
+        elif key == "n":
+            self.new_client(number)
+        elif key == "l":
+            self.ctl(next(s for s in servers.values() if s.running()), "leases", "state=active")
+
+    def by_hand(self):
+        say("management sockets:")
+        for name, server in self.pair.servers.items():
+            say(f"   {name}: {server.socket_path}")
+        keys = sys.stdin.isatty()
+        number = 0
+        while True:
+            self.states()
+            for name, server in self.pair.servers.items():
+                if server.popen.poll() not in (None, -9):
+                    raise LabError(f"{name} ended with {server.popen.returncode}:\n{server.log()}")
+            if keys:
+                say(MENU)
+            ready = select.select([sys.stdin], [], [], STATUS_S)[0] if keys else time.sleep(STATUS_S)
+            key = sys.stdin.readline().strip()[:1].lower() if ready else ""
+            if key == "q":
+                return
+            number += key == "n"
+            if key:
+                self.act(key, number)
 
 
 def main():
@@ -101,7 +200,12 @@ def main():
     exit_on_sigterm()
     try:
         with Lab("run") as lab:
-            demo(lab, arguments.once)
+            demo = Demo(lab)
+            demo.begin()
+            if arguments.once:
+                demo.once()
+            else:
+                demo.by_hand()
     except LabError as error:
         print(f"scripts/run: {error}", file=sys.stderr)
         return 1

@@ -194,7 +194,7 @@ class Pair:
 
 
 def settled_row(row):
-    return row["communications"] == "ok" and not (row["unacked"] or row["waiting"] or row["refused"])
+    return row["communications"] == "ok" and not (row["unacked"] or row["waiting"])
 
 
 def lease_views(leases):
