@@ -190,23 +190,23 @@ static enum verdict worse(enum verdict a, enum verdict b)
     return a > b ? a : b;
 }
 
-static void grant_add(struct leases *grant, const struct answer_lease *na,
-                      const struct answer_lease *pd)
+static void leases_set(struct leases *leases, const struct answer_lease *na,
+                       const struct answer_lease *pd)
 {
-    *grant = (struct leases){.valid_s = UINT32_MAX};
+    *leases = (struct leases){.valid_s = UINT32_MAX};
     if (na) {
-        grant->address = na->prefix;
-        grant->valid_s = na->valid_s;
+        leases->address = na->prefix;
+        leases->valid_s = na->valid_s;
     }
     if (pd) {
-        grant->prefix = pd->prefix.hi;
-        grant->prefix_length = pd->length;
-        grant->valid_s = pd->valid_s < grant->valid_s ? pd->valid_s : grant->valid_s;
+        leases->prefix = pd->prefix.hi;
+        leases->prefix_length = pd->length;
+        leases->valid_s = pd->valid_s < leases->valid_s ? pd->valid_s : leases->valid_s;
     }
 }
 
 static enum verdict leases_judge(const struct settings *settings, const struct client *client,
-                                 const struct answer *answer, struct leases *ret_grant)
+                                 const struct answer *answer, struct leases *ret_leases)
 {
     const struct wanted na = {&answer->na,     settings->na, CLIENT_IAID_NA, 128, 128,
                               client->address, 128};
@@ -218,7 +218,7 @@ static enum verdict leases_judge(const struct settings *settings, const struct c
         worse(ia_judge(settings, client, &na, &address), ia_judge(settings, client, &pd, &prefix));
 
     if (verdict == VERDICT_good || verdict == VERDICT_changed) {
-        grant_add(ret_grant, address, prefix);
+        leases_set(ret_leases, address, prefix);
     }
     return verdict;
 }
@@ -237,16 +237,16 @@ static enum verdict release_judge(const struct client *client, const struct answ
     return verdict;
 }
 
-enum verdict check_answer(const struct settings *settings, const struct client *client,
-                          uint32_t number, struct span server_id, unsigned relay,
-                          const struct answer *answer, struct leases *ret_grant)
+enum verdict check_answer(const struct check_context *context, const struct answer *answer,
+                          struct leases *ret_leases)
 {
+    const struct client *client = context->client;
     enum verdict verdict;
 
-    if (!relay_is_right(settings, number, relay, answer)) {
+    if (!relay_is_right(context->settings, context->number, context->relay, answer)) {
         return VERDICT_wrong_relay;
     }
-    if (!client_is_right(number, answer)) {
+    if (!client_is_right(context->number, answer)) {
         return VERDICT_wrong_client;
     }
     if (answer->xid != client->xid) {
@@ -256,8 +256,8 @@ enum verdict check_answer(const struct settings *settings, const struct client *
     if (!type_is_right(client, answer)) {
         return VERDICT_wrong_type;
     }
-    if (answer->server_id.size == 0 ||
-        (message_rows[client->kind].names_server && !span_equal(answer->server_id, server_id))) {
+    if (answer->server_id.size == 0 || (message_rows[client->kind].names_server &&
+                                        !span_equal(answer->server_id, context->server_id))) {
         return VERDICT_wrong_server;
     }
     if (client_is_idle(client) || client->phase == PHASE_DELAYED) {
@@ -270,5 +270,5 @@ enum verdict check_answer(const struct settings *settings, const struct client *
     if (client->kind == MESSAGE_RELEASE) {
         return release_judge(client, answer);
     }
-    return leases_judge(settings, client, answer, ret_grant);
+    return leases_judge(context->settings, client, answer, ret_leases);
 }

@@ -26,11 +26,18 @@ extern const struct verdict_row verdict_rows[VERDICT_COUNT];
 bool check_owner(const struct settings *settings, const struct answer *answer, uint32_t *ret_number,
                  enum verdict *ret_verdict);
 
-/* relay: the one the answer came to. server_id: the server the client deals with. *ret_grant holds
- * the leases when the verdict is good or changed, and the answer has some. Duplicates are found
- * when they are claimed (crowd.h). */
-enum verdict check_answer(const struct settings *settings, const struct client *client,
-                          uint32_t number, struct span server_id, unsigned relay,
-                          const struct answer *answer, struct leases *ret_grant);
+/* What an answer is judged by. Pointers and spans are borrowed. */
+struct check_context {
+    const struct settings *settings;
+    const struct client *client;
+    uint32_t number;       /* the client's */
+    struct span server_id; /* of the server it deals with */
+    unsigned relay;        /* the answer came to */
+};
+
+/* *ret_leases is written when the verdict is good or changed and the answer has leases. Duplicates
+ * are found when they are claimed (crowd.h). */
+enum verdict check_answer(const struct check_context *context, const struct answer *answer,
+                          struct leases *ret_leases);
 
 #endif

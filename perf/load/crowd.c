@@ -182,30 +182,30 @@ static uint32_t lease_owner(struct crowd *crowd, struct ip6 lease, unsigned kind
     return CLIENT_NONE;
 }
 
-uint32_t crowd_claim(struct crowd *crowd, uint32_t client, const struct leases *grant,
+uint32_t crowd_claim(struct crowd *crowd, uint32_t client, const struct leases *leases,
                      uint32_t now_s)
 {
     struct client *c = &crowd->clients[client];
-    const struct ip6 leases[LEASE_KINDS] = {
-        [LEASE_ADDRESS] = grant->address,
-        [LEASE_PREFIX] = {grant->prefix, grant->prefix_length},
+    const struct ip6 each[LEASE_KINDS] = {
+        [LEASE_ADDRESS] = leases->address,
+        [LEASE_PREFIX] = {leases->prefix, leases->prefix_length},
     };
 
     crowd_drop(crowd, client);
     for (unsigned kind = 0; kind < LEASE_KINDS; kind++) {
-        uint32_t owner = lease_owner(crowd, leases[kind], kind, now_s);
+        uint32_t owner = lease_owner(crowd, each[kind], kind, now_s);
 
         if (owner != CLIENT_NONE) {
             return owner;
         }
     }
-    c->address = grant->address;
-    c->prefix = grant->prefix;
-    c->prefix_length = grant->prefix_length;
-    c->valid_until_s = grant->valid_s > UINT32_MAX - now_s ? UINT32_MAX : now_s + grant->valid_s;
+    c->address = leases->address;
+    c->prefix = leases->prefix;
+    c->prefix_length = leases->prefix_length;
+    c->valid_until_s = leases->valid_s > UINT32_MAX - now_s ? UINT32_MAX : now_s + leases->valid_s;
     for (unsigned kind = 0; kind < LEASE_KINDS; kind++) {
-        if (!lease_is_none(leases[kind], kind)) {
-            crowd->held[held_find(crowd, leases[kind], kind)] = client * LEASE_KINDS + kind + 1;
+        if (!lease_is_none(each[kind], kind)) {
+            crowd->held[held_find(crowd, each[kind], kind)] = client * LEASE_KINDS + kind + 1;
         }
     }
     c->flags |= CLIENT_HOLDS;

@@ -42,7 +42,7 @@ void crowd_idle_remove(struct crowd *crowd, uint32_t client);
 /* Gives the leases to the client, instead of what it held. CLIENT_NONE, or the client that holds
  * one of them with time left at now_s: then this client holds nothing. A holder whose time is over
  * loses it. */
-uint32_t crowd_claim(struct crowd *crowd, uint32_t client, const struct leases *grant,
+uint32_t crowd_claim(struct crowd *crowd, uint32_t client, const struct leases *leases,
                      uint32_t now_s);
 
 /* The client holds nothing any more. */

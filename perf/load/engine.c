@@ -39,9 +39,9 @@ void engine_done(struct engine *engine)
 }
 
 int engine_lease_set(struct engine *engine, uint32_t client, unsigned server,
-                     const struct leases *grant)
+                     const struct leases *leases)
 {
-    uint32_t owner = crowd_claim(&engine->crowd, client, grant, engine_now_s(engine));
+    uint32_t owner = crowd_claim(&engine->crowd, client, leases, engine_now_s(engine));
 
     if (owner != CLIENT_NONE) {
         return -EEXIST;

@@ -31,7 +31,7 @@ void engine_done(struct engine *engine);
 /* Before engine_start: the client holds this lease of the server (tally_server_index). -EEXIST when
  * another client does. */
 int engine_lease_set(struct engine *engine, uint32_t client, unsigned server,
-                     const struct leases *grant) MUST_CHECK;
+                     const struct leases *leases) MUST_CHECK;
 
 /* The run begins now; of an avalanche, everybody's delay. */
 void engine_start(struct engine *engine);

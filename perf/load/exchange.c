@@ -162,19 +162,19 @@ void exchange_timer(struct engine *engine, uint32_t index)
     }
 }
 
-static bool grant_is_held(const struct client *client, const struct leases *grant)
+static bool leases_are_held(const struct client *client, const struct leases *leases)
 {
-    return ip6_equal(client->address, grant->address) && client->prefix == grant->prefix &&
-           client->prefix_length == grant->prefix_length;
+    return ip6_equal(client->address, leases->address) && client->prefix == leases->prefix &&
+           client->prefix_length == leases->prefix_length;
 }
 
 /* A client that rebooted should be offered what it holds; else it has to forget that. */
-static void reboot_check(struct engine *engine, uint32_t index, const struct leases *grant)
+static void reboot_check(struct engine *engine, uint32_t index, const struct leases *leases)
 {
     const struct client *client = &engine->crowd.clients[index];
 
     if ((client->flags & CLIENT_REBOOTED) && (client->flags & CLIENT_HOLDS) &&
-        !grant_is_held(client, grant)) {
+        !leases_are_held(client, leases)) {
         engine->tally.reboot_moved++;
         crowd_drop(&engine->crowd, index);
     }
@@ -189,7 +189,7 @@ static void message_answered(struct engine *engine, const struct client *client)
 }
 
 static void advertise_take(struct engine *engine, uint32_t index, unsigned server,
-                           uint8_t preference, const struct leases *grant)
+                           uint8_t preference, const struct leases *leases)
 {
     struct client *client = &engine->crowd.clients[index];
     bool first = client->phase == PHASE_ASKING;
@@ -198,10 +198,10 @@ static void advertise_take(struct engine *engine, uint32_t index, unsigned serve
         message_answered(engine, client);
     }
     if (first || preference > client->message_at) {
-        reboot_check(engine, index, grant);
-        client->address = grant->address;
-        client->prefix = grant->prefix;
-        client->prefix_length = grant->prefix_length;
+        reboot_check(engine, index, leases);
+        client->address = leases->address;
+        client->prefix = leases->prefix;
+        client->prefix_length = leases->prefix_length;
         client->server = (uint8_t)server;
         client->message_at = preference;
     }
@@ -220,7 +220,7 @@ static void advertise_take(struct engine *engine, uint32_t index, unsigned serve
 
 /* A Reply with leases. Returns what it turns out to be. */
 static enum verdict reply_take(struct engine *engine, uint32_t index, unsigned server,
-                               enum verdict verdict, const struct leases *grant)
+                               enum verdict verdict, const struct leases *leases)
 {
     struct client *client = &engine->crowd.clients[index];
 
@@ -228,9 +228,9 @@ static enum verdict reply_take(struct engine *engine, uint32_t index, unsigned s
         message_answered(engine, client);
     }
     if (client->kind != MESSAGE_RELEASE) {
-        reboot_check(engine, index, grant);
+        reboot_check(engine, index, leases);
         client->server = (uint8_t)server;
-        if (crowd_claim(&engine->crowd, index, grant, engine_now_s(engine)) != CLIENT_NONE) {
+        if (crowd_claim(&engine->crowd, index, leases, engine_now_s(engine)) != CLIENT_NONE) {
             verdict = VERDICT_duplicate;
         }
     }
@@ -272,7 +272,7 @@ static void loss_take(struct engine *engine, uint32_t index)
 }
 
 static enum verdict answer_apply(struct engine *engine, uint32_t index, const struct answer *answer,
-                                 enum verdict verdict, const struct leases *grant)
+                                 enum verdict verdict, const struct leases *leases)
 {
     int server;
 
@@ -293,17 +293,17 @@ static enum verdict answer_apply(struct engine *engine, uint32_t index, const st
     }
     engine->tally.servers[server].answered++;
     if (answer->type == DHCP6_ADVERTISE) {
-        advertise_take(engine, index, (unsigned)server, answer->preference, grant);
+        advertise_take(engine, index, (unsigned)server, answer->preference, leases);
         return verdict;
     }
-    return reply_take(engine, index, (unsigned)server, verdict, grant);
+    return reply_take(engine, index, (unsigned)server, verdict, leases);
 }
 
 void exchange_receive(struct engine *engine, const struct datagram *datagram)
 {
     enum verdict verdict = VERDICT_malformed;
     struct answer answer;
-    struct leases grant = {.valid_s = 0};
+    struct leases leases = {.valid_s = 0};
     uint32_t number;
 
     if (answer_parse((struct span){datagram->data, datagram->size}, &answer) == 0 &&
@@ -311,11 +311,11 @@ void exchange_receive(struct engine *engine, const struct datagram *datagram)
         uint32_t index = number - engine->crowd.first;
         const struct client *client = &engine->crowd.clients[index];
         const struct tally_server *server = &engine->tally.servers[client->server];
+        const struct check_context context = {
+            engine->settings, client, number, {server->id, server->id_size}, datagram->relay};
 
-        verdict = check_answer(engine->settings, client, number,
-                               (struct span){server->id, server->id_size}, datagram->relay, &answer,
-                               &grant);
-        verdict = answer_apply(engine, index, &answer, verdict, &grant);
+        verdict = check_answer(&context, &answer, &leases);
+        verdict = answer_apply(engine, index, &answer, verdict, &leases);
     }
     engine->tally.verdicts[verdict]++;
 }

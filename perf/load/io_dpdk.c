@@ -390,6 +390,7 @@ static int port_start(struct dpdk *dpdk, const char *device)
 static void dpdk_close(void *ctx)
 {
     struct dpdk *dpdk = ctx;
+    char runtime_dir[ARG_SIZE];
 
     for (unsigned i = 0; i < dpdk->held_count; i++) {
         rte_pktmbuf_free(dpdk->held[i]);
@@ -398,7 +399,10 @@ static void dpdk_close(void *ctx)
     (void)rte_eth_allmulticast_disable(dpdk->port);
     (void)rte_eth_dev_stop(dpdk->port);
     (void)rte_eth_dev_close(dpdk->port);
+    /* EAL leaves an empty folder for each process there ever was. */
+    (void)snprintf(runtime_dir, sizeof(runtime_dir), "%s", rte_eal_get_runtime_dir());
     (void)rte_eal_cleanup();
+    (void)rmdir(runtime_dir);
     free(dpdk);
 }
 

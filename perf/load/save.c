@@ -91,22 +91,22 @@ static int record_take(struct engine *engine, const uint8_t *record, uint64_t un
     struct wire_in in = wire_in_from((struct span){record, RECORD_SIZE});
     uint32_t number = wire_in_u32(&in);
     uint8_t server = wire_in_u8(&in);
-    struct leases grant = {.prefix_length = wire_in_u8(&in)};
+    struct leases leases = {.prefix_length = wire_in_u8(&in)};
     uint64_t until, left_s;
 
-    grant.address = wire_in_ip6(&in);
-    grant.prefix = wire_in_u64(&in);
+    leases.address = wire_in_ip6(&in);
+    leases.prefix = wire_in_u64(&in);
     until = wire_in_u64(&in);
     left_s = until > unix_s ? until - unix_s : 0;
-    grant.valid_s = left_s > UINT32_MAX ? UINT32_MAX : (uint32_t)left_s;
-    if (server >= engine->tally.server_count || grant.prefix_length > CLIENT_PREFIX_LENGTH_MAX) {
+    leases.valid_s = left_s > UINT32_MAX ? UINT32_MAX : (uint32_t)left_s;
+    if (server >= engine->tally.server_count || leases.prefix_length > CLIENT_PREFIX_LENGTH_MAX) {
         return -EBADMSG;
     }
-    if (grant.valid_s == 0 || number < engine->crowd.first ||
+    if (leases.valid_s == 0 || number < engine->crowd.first ||
         number - engine->crowd.first >= engine->crowd.count) {
         return 0;
     }
-    return engine_lease_set(engine, number - engine->crowd.first, server, &grant);
+    return engine_lease_set(engine, number - engine->crowd.first, server, &leases);
 }
 
 int save_read(struct engine *engine, const char *path, uint64_t unix_s)

@@ -432,8 +432,9 @@ static void garbage_is_survived(void)
 
             parsed++;
             if (check_owner(&settings, &answer, &number, &verdict)) {
-                (void)check_answer(&settings, &client, number, (struct span){NULL, 0}, 0, &answer,
-                                   &leases);
+                const struct check_context context = {&settings, &client, number, {NULL, 0}, 0};
+
+                (void)check_answer(&context, &answer, &leases);
             }
         }
     }
