@@ -348,7 +348,8 @@ static bool off_link(const struct granting *g, const struct resource *resource)
 }
 
 /* True when the resource is held, but not by this client. An active lease of another IA of the same
- * client is that IA's matter. */
+ * client is that IA's matter. One that has ended and waits for the partner's word is no proof: the
+ * partner may know of its end and have given it to this client since (RFC 8156 4.2.2.1). */
 static bool held_elsewhere(const struct granting *g, const struct resource *resource)
 {
     const struct decide_input *input = g->input;
@@ -356,8 +357,9 @@ static bool held_elsewhere(const struct granting *g, const struct resource *reso
 
     return input->source->find(input->source->ctx, resource, &found) &&
            lease_is_held(&found.lease, input->now) &&
-           !(found.lease.status == BINDING_ACTIVE &&
-             span_equal(found.lease.duid, input->message->client_id));
+           (found.lease.status == BINDING_ABANDONED ||
+            (found.lease.status == BINDING_ACTIVE &&
+             !span_equal(found.lease.duid, input->message->client_id)));
 }
 
 /* Listed leases the client must stop using: unfit for the link, or somebody else's. */

@@ -69,10 +69,19 @@ static sec_t update_time(const struct lease *theirs)
     return sec_max(t->clt_s, t->start_s);
 }
 
-/* The own record's (facts F.16). */
-static sec_t record_time(const struct lease *mine)
+/* The own record's (facts F.16). A lease that came to its end here by time alone says nothing
+ * against a client that the partner heard since: then its last contact counts, with whomever. Else
+ * both would refuse each other's record for as long as the client renews (rules L and N). */
+static sec_t record_time(const struct lease *mine, const struct lease *theirs, sec_t now)
 {
-    return mine->times.clt_s ? mine->times.clt_s : mine->times.start_s;
+    const struct lease_times *t = &mine->times;
+
+    if (theirs->status == BINDING_ACTIVE && !lease_is_over(theirs, now) &&
+        (mine->status == BINDING_EXPIRED || status_is_free(mine->status))) {
+        return t->clt_s && t->partner_raw_clt_s ? sec_max(t->clt_s, t->partner_raw_clt_s)
+                                                : t->clt_s | t->partner_raw_clt_s;
+    }
+    return t->clt_s ? t->clt_s : t->start_s;
 }
 
 /* 0 is before every time: nobody ever used the lease. */
@@ -307,7 +316,7 @@ void fo_update_judge(const struct fo_update_context *context, const struct lease
         return;
     }
     if (mine) {
-        order = order_of(update_time(theirs), record_time(mine));
+        order = order_of(update_time(theirs), record_time(mine, theirs, context->now));
         if (context->coverage && status_valid(mine->status)) {
             context->coverage->reached[mine->status][theirs->status][order]++;
         }

@@ -168,13 +168,26 @@ static void limit_check(struct node *node, const struct known *known, sec_t now,
              next->times.expires_s - now, next->times.expires_s - limit);
 }
 
+static bool is_silent(enum fo_server_state state)
+{
+    return state == FO_RECOVER || state == FO_RECOVER_WAIT || state == FO_POTENTIAL_CONFLICT;
+}
+
 /* True when the partner was told that clients get no answers from here. */
 static bool told_silent(const struct model *model)
 {
     enum fo_server_state state = (enum fo_server_state)model->told.state;
 
-    return model->has_told && (model->told.flags & FO_FLAG_STARTUP) == 0 &&
-           (state == FO_RECOVER || state == FO_RECOVER_WAIT || state == FO_POTENTIAL_CONFLICT);
+    return model->has_told && (model->told.flags & FO_FLAG_STARTUP) == 0 && is_silent(state);
+}
+
+/* What the control core committed for an update. */
+static void taken_note(struct asked *asked, const struct lease *lease)
+{
+    if (asked->count < SIM_ASKED_LEASES) {
+        asked->leases[asked->count].resource = lease->resource;
+        asked->leases[asked->count++].version = lease->version;
+    }
 }
 
 void check_commit(struct node *node, unsigned committer, const struct server_change *change)
@@ -194,9 +207,15 @@ void check_commit(struct node *node, unsigned committer, const struct server_cha
         sim_fail(node->sim, "7: node %u: %s gets version %llu again", node->index, text,
                  (unsigned long long)found.lease.version);
     }
+    if (committer == server->worker_count && node->model.taking) {
+        taken_note(node->model.taking, &found.lease);
+    }
+    if (next->status != BINDING_ACTIVE && committer == server->worker_count) {
+        known->acked_s = next->times.acked_partner_lifetime_s ? known->acked_s : 0;
+    }
     if (committer < server->worker_count && next->status == BINDING_ACTIVE) {
         limit_check(node, known, server->workers[committer].now, change);
-        if (told_silent(&node->model)) {
+        if (told_silent(&node->model) && is_silent(node_state(node))) {
             sim_fail(node->sim, "6: node %u: gives %s although it told the partner %s", node->index,
                      text, fo_state_name(node->model.told.state));
         }
@@ -256,30 +275,17 @@ void check_grant(struct sim *sim, const struct client *client, const struct reso
     }
 }
 
-void check_update_taken(struct node *node, const struct fo_message *message)
+void check_update_begin(struct node *node, const struct fo_message *message)
 {
     struct asked *asked = &node->model.asked[message->xid % SIM_ASKED];
-    struct fo_binding binding;
-    struct fo_lease lease;
-    struct lease_found found;
 
-    if (node->dying) {
-        return;
-    }
     *asked = (struct asked){.xid = message->xid};
-    fo_binding_parse(message, &binding);
-    while (!binding.fault && fo_binding_next(&binding, &lease)) {
-        if (!store_find(node->server->store, &lease.lease.resource, &found)) {
-            continue;
-        }
-        if (found.lease.status != BINDING_ACTIVE) {
-            check_known(&node->model, &found.lease.resource)->acked_s = 0;
-        }
-        if (asked->count < 4) {
-            asked->leases[asked->count].resource = found.lease.resource;
-            asked->leases[asked->count++].version = found.lease.version;
-        }
-    }
+    node->model.taking = asked;
+}
+
+void check_update_end(struct node *node)
+{
+    node->model.taking = NULL;
 }
 
 /* (6) */

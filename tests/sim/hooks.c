@@ -55,8 +55,11 @@ int __wrap_server_commit_claimed(struct server *server, const struct policy *pol
 void __wrap_relation_update_take(struct relation *relation, const struct fo_link_event *event,
                                  struct fo_time now)
 {
+    struct node *node = node_of(relation->server);
+
+    check_update_begin(node, &event->message);
     __real_relation_update_take(relation, event, now);
-    check_update_taken(node_of(relation->server), &event->message);
+    check_update_end(node);
 }
 
 void __wrap_fo_update_judge(const struct fo_update_context *context, const struct lease *mine,

@@ -412,7 +412,7 @@ static void others_due(struct node *node)
     if (!node_is_up(node)) {
         return;
     }
-    if (rings_hold(server)) {
+    if (rings_hold(server) && node->due[STEP_JOURNAL] == NEVER) {
         node_due(node, STEP_JOURNAL, node->disk_slow ? node->disk_slow : MSEC);
     }
     for (unsigned i = 0; i < SIM_WORKERS; i++) {
@@ -446,7 +446,7 @@ static void journal_step(struct node *node)
     }
     if (r < 0) {
         node->sim->tally.failed_writes++;
-        node_due(node, STEP_JOURNAL, 200 * MSEC);
+        node->due[STEP_JOURNAL] = node->sim->now + 200 * MSEC; /* as the program pauses */
         return;
     }
     for (unsigned i = 0; i < SIM_WORKERS; i++) {

@@ -38,6 +38,7 @@ enum {
     SIM_EPOCH = 820000000, /* sec_t of true time 0 */
     SIM_WIRE_SIZE = 1 << 18,
     SIM_ASKED = 512,
+    SIM_ASKED_LEASES = 4,
 };
 
 struct sim;
@@ -125,7 +126,7 @@ struct asked {
     struct {
         struct resource resource;
         uint64_t version;
-    } leases[4];
+    } leases[SIM_ASKED_LEASES];
 };
 
 struct model {
@@ -133,6 +134,7 @@ struct model {
     uint8_t endpoint[META_VALUE_MAX]; /* record on disk */
     size_t endpoint_size;
     struct asked asked[SIM_ASKED]; /* by xid */
+    struct asked *taking;          /* the update being taken */
     struct fo_state told;          /* STATE sent last on this connection */
     bool has_told;
 };
@@ -364,7 +366,8 @@ void check_replayed(struct node *node);
 void check_commit(struct node *node, unsigned committer, const struct server_change *change);
 void check_answer(struct node *node, const struct client_message *answer);
 void check_grant(struct sim *sim, const struct client *client, const struct resource *resource);
-void check_update_taken(struct node *node, const struct fo_message *message);
+void check_update_begin(struct node *node, const struct fo_message *message);
+void check_update_end(struct node *node);
 void check_frame_out(struct node *node, struct span message);
 void check_frame_in(struct node *node, struct span message);
 /* True when the two stores hold the same; else says where not. */

@@ -126,14 +126,38 @@ static void test_table(void)
     }
 }
 
+/* Apart from each other, one server renewed the lease, for the other its time ran out later on.
+ * They must not refuse each other's record for ever: the client's last contact counts. */
+static void test_ended_by_time_alone(void)
+{
+    static const uint8_t ends[] = {BINDING_EXPIRED, BINDING_FREE, BINDING_FREE_BACKUP};
+    struct lease theirs = lease_of(BINDING_ACTIVE, NOW - 600), mine;
+
+    theirs.times.expires_s = NOW + 600;
+    for (unsigned i = 0; i < sizeof(ends); i++) {
+        mine = lease_of(ends[i], NOW - 300);
+        mine.times.clt_s = 0;
+        mine.times.partner_raw_clt_s = NOW - 1200;
+        CHECK_EQ(judge(FO_PRIMARY, true, &mine, &theirs).code, FO_STATUS_SUCCESS);
+        CHECK_EQ(judge(FO_SECONDARY, true, &mine, &theirs).code, FO_STATUS_SUCCESS);
+        mine.times.clt_s = NOW - 300; /* heard here, later */
+        CHECK_EQ(judge(FO_PRIMARY, true, &mine, &theirs).code, FO_STATUS_OUTDATED_BINDING);
+        mine.times.clt_s = 0;
+        theirs.times.expires_s = NOW - 100; /* over in any case */
+        CHECK_EQ(judge(FO_PRIMARY, true, &mine, &theirs).code, FO_STATUS_OUTDATED_BINDING);
+        theirs.times.expires_s = NOW + 600;
+    }
+}
+
 /* Own clt absent: start-time-of-state; never used: time 0 (F.16). FREE counts the later time. */
 static void test_times_compared(void)
 {
-    struct lease mine = lease_of(BINDING_FREE, NOW - 2000), theirs;
+    struct lease mine = lease_of(BINDING_ABANDONED, NOW - 2000), theirs;
 
     mine.times.clt_s = 0;
     theirs = lease_of(BINDING_ACTIVE, NOW - 2100);
     CHECK_EQ(judge(FO_PRIMARY, true, &mine, &theirs).code, FO_STATUS_OUTDATED_BINDING);
+    mine.status = BINDING_FREE;
     mine.times.start_s = 0;
     CHECK_EQ(judge(FO_PRIMARY, true, &mine, &theirs).code, FO_STATUS_SUCCESS);
     CHECK_EQ(judge(FO_PRIMARY, true, NULL, &theirs).code, FO_STATUS_SUCCESS);
@@ -431,13 +455,21 @@ static void test_example_3(void)
 }
 
 static const struct check_test tests[] = {
-    {"table", test_table},         {"times_compared", test_times_compared},
-    {"over", test_over},           {"incomplete", test_incomplete},
-    {"apply", test_apply},         {"freed", test_freed},
-    {"crossing", test_crossing},   {"block", test_block},
-    {"acked", test_acked},         {"compose", test_compose},
-    {"dirty", test_dirty},         {"example_1", test_example_1},
-    {"example_2", test_example_2}, {"example_3", test_example_3},
+    {"table", test_table},
+    {"times_compared", test_times_compared},
+    {"ended_by_time_alone", test_ended_by_time_alone},
+    {"over", test_over},
+    {"incomplete", test_incomplete},
+    {"apply", test_apply},
+    {"freed", test_freed},
+    {"crossing", test_crossing},
+    {"block", test_block},
+    {"acked", test_acked},
+    {"compose", test_compose},
+    {"dirty", test_dirty},
+    {"example_1", test_example_1},
+    {"example_2", test_example_2},
+    {"example_3", test_example_3},
 };
 
 CHECK_MAIN(tests)
