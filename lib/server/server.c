@@ -189,6 +189,17 @@ int server_relationship_of(const struct policy *policy, const struct resource *r
     return link == POLICY_LINK_NONE ? -1 : policy->links[link].relationship;
 }
 
+/* True when a later version of the lease is known to be durable: records of two rings may reach the
+ * disk in any order (design invariant 7). */
+static bool is_overtaken(const struct server *server, uint32_t slot, const struct lease *lease)
+{
+    struct lease_found found;
+
+    return store_read(server->store, slot, &found) && found.lease.version > lease->version &&
+           resource_equal(&found.lease.resource, &lease->resource) &&
+           dirty_is_durable(server->dirty, slot, &found.lease);
+}
+
 /* The partner of the lease's relationship must hear of it. */
 static void durable_mark(struct server *server, uint32_t slot, const struct lease *lease)
 {
@@ -196,7 +207,9 @@ static void durable_mark(struct server *server, uint32_t slot, const struct leas
     int relationship = policy ? server_relationship_of(policy, &lease->resource) : -1;
 
     if (relationship >= 0 && (unsigned)relationship < server->endpoint_count) {
-        dirty_durable_set(server->dirty, slot, lease);
+        if (!is_overtaken(server, slot, lease)) {
+            dirty_durable_set(server->dirty, slot, lease);
+        }
         dirty_set(server->dirty, (unsigned)relationship, DIRTY_DUE, slot);
     }
 }

@@ -202,6 +202,10 @@ void check_commit(struct node *node, unsigned committer, const struct server_cha
         return;
     }
     resource_text(&next->resource, text);
+    sim_say(node->sim, "node %u: committer %u: %s %s until %d, version %llu", node->index,
+            committer, text, binding_status_name(found.lease.status),
+            (int)(found.lease.times.expires_s - SIM_EPOCH),
+            (unsigned long long)found.lease.version);
     if (found.lease.version <= known->durable[0].version ||
         found.lease.version <= known->forgotten) {
         sim_fail(node->sim, "7: node %u: %s gets version %llu again", node->index, text,
@@ -261,7 +265,7 @@ void check_grant(struct sim *sim, const struct client *client, const struct reso
 
         for (unsigned kind = 0; other != client && kind < 2; kind++) {
             for (unsigned h = 0; h < other->held_count[kind]; h++) {
-                if (other->held[kind][h].until > sim->now &&
+                if (other->held[kind][h].until > sim->now && !other->held[kind][h].orphaned &&
                     resource_equal(&other->held[kind][h].resource, resource)) {
                     char text[64];
 

@@ -75,6 +75,46 @@ static bool holds(const struct client *client)
     return client->held_count[0] || client->held_count[1];
 }
 
+/* True when the server's disk says that the client has it still. */
+static bool node_knows(struct node *node, const struct client *client, const struct held *held)
+{
+    const struct image *image = &check_known(&node->model, &held->resource)->durable[0];
+    const struct client_message *message = &client->message;
+
+    return image->status == BINDING_ACTIVE &&
+           image->duid ==
+               client_duid_hash((struct span){message->client_id, message->client_id_size}) &&
+           sec_after(image->expires_s, node_now(node));
+}
+
+/* The partner that remains has told nobody, and waits no longer than the MCLT where the two had
+ * contact (RFC 8156 8.6): leases beyond that are beyond the protocol as well. */
+void clients_orphan(struct sim *sim, unsigned node)
+{
+    struct node *other = &sim->nodes[1 - node];
+    bool apart = !node_is_up(other) || !other->relation->fsm.comms_ok;
+
+    for (unsigned i = 0; i < sim->plan.client_count; i++) {
+        struct client *client = &sim->clients[i];
+
+        for (unsigned kind = 0; kind < 2; kind++) {
+            for (unsigned h = 0; h < client->held_count[kind]; h++) {
+                struct held *held = &client->held[kind][h];
+                const struct image *image =
+                    &check_known(&other->model, &held->resource)->durable[0];
+                sec_t end = SIM_EPOCH + (sec_t)(held->until / SEC);
+
+                if (held->node == node &&
+                    (apart || held->until > sim->now + sim->plan.mclt_s * SEC) &&
+                    (image->status != BINDING_ACTIVE || sec_after(end, image->expires_s + 5))) {
+                    held->orphaned = true;
+                    sim->tally.orphans++;
+                }
+            }
+        }
+    }
+}
+
 /* A renewing client may lose a lease only when nobody could have answered. */
 static void loss_check(struct sim *sim, const struct client *client, const struct held *held)
 {
@@ -82,10 +122,10 @@ static void loss_check(struct sim *sim, const struct client *client, const struc
 
     sim->tally.lost++;
     for (unsigned i = 0; i < SIM_NODES; i++) {
-        const struct node *node = &sim->nodes[i];
+        struct node *node = &sim->nodes[i];
 
         if (client->state == CLIENT_REBIND && node->heard[client->index] >= 3 &&
-            node->serving_since < client->first_at && client->kinds) {
+            node->serving_since < client->first_at && node_knows(node, client, held)) {
             resource_text(&held->resource, text);
             sim_fail(sim, "client %u lost %s although it kept rebinding and node %u served",
                      client->index, text, i);
@@ -419,7 +459,8 @@ static void lease_take(struct sim *sim, struct client *client, unsigned kind,
     sim->tally.grants += i == count;
     sim->tally.renewals += i < count;
     client->held_count[kind] += i == count;
-    held[i] = (struct held){lease->resource, sim->now + lease->valid_s * SEC, node};
+    held[i] = (struct held){
+        .resource = lease->resource, .until = sim->now + lease->valid_s * SEC, .node = node};
 }
 
 static usec_t after(struct sim *sim, uint32_t seconds)

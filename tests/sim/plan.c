@@ -246,6 +246,7 @@ static void fault_begin(struct sim *sim, struct fault *fault)
     case FAULT_DESTROY:
         sim->storage_lost = true;
         node->wiped = node_is_up(node);
+        clients_orphan(sim, fault->node);
         down(sim, fault, true);
         break;
     case FAULT_POWER:

@@ -214,6 +214,7 @@ struct held {
     struct resource resource;
     usec_t until;  /* true time, counted from receipt */
     unsigned node; /* told so */
+    bool orphaned; /* nobody's disk knows of it any more, for longer than the protocol waits */
 };
 
 struct client {
@@ -244,7 +245,8 @@ struct flight { /* a packet between clients and servers */
 
 struct tally {
     uint64_t steps, nested, grants, renewals, releases, declines, expiries, lost, boots, kills,
-        powers, partner_downs, handovers, updates, checkpoints, failed_writes, torn, takebacks;
+        powers, partner_downs, handovers, updates, checkpoints, failed_writes, torn, takebacks,
+        orphans;
 };
 
 struct coverage {
@@ -346,6 +348,8 @@ void stream_cut(struct sim *sim);
 
 /* client.c */
 void clients_init(struct sim *sim);
+/* A server's disk is destroyed: what only it knew of. */
+void clients_orphan(struct sim *sim, unsigned node);
 void client_step(struct client *client, struct sim *sim);
 void client_frame_send(struct sim *sim, struct client *client);
 void client_answer(struct sim *sim, struct client *client, const struct client_message *answer,
