@@ -35,6 +35,10 @@ int links_start(struct links *links, char ret_error[LINKS_ERROR_MAX]) MUST_CHECK
 /* The relations' time. */
 struct fo_time links_now(const struct links *links);
 
+/* Something became durable, perhaps what a relation waits for. Any thread; one call to the kernel
+ * at most, and only when one waits. ctx: the links. */
+void links_durable(void *ctx);
+
 /* Something was asked of a relation by other ways than its connection: runs all of them next. */
 void links_kick(struct links *links);
 

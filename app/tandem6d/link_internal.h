@@ -1,5 +1,6 @@
-/* What the files of the partners' connections share: link.c relations and their sockets,
- * link_accept.c connections that come in, link_stream.c octets. Private to app/tandem6d/link*.c. */
+/* What the files of the partners' connections share: link.c all partners, link_partner.c one of
+ * them, link_accept.c connections that come in, link_report.c what is told, link_stream.c octets.
+ * Private to app/tandem6d/link*.c. */
 #ifndef TANDEM6D_LINK_INTERNAL_H
 #define TANDEM6D_LINK_INTERNAL_H
 
@@ -38,6 +39,7 @@ struct partner {
     uint8_t *input;
     size_t input_head, input_tail;
     uint64_t grace_at; /* number of the grace period waited for; 0 = none */
+    bool disk_waits;   /* it looks for the disk soon */
 
     uint64_t downs; /* as told last */
     bool up;
@@ -55,8 +57,21 @@ struct links {
     struct links_grace *grace;
     struct links_accept *accept; /* NULL: no relationship is a secondary's */
     struct event *stop_timer;
+    int durable_fd; /* the journal thread says that something is durable ... */
+    struct event *durable;
+    _Atomic bool durable_wanted; /* ... when somebody waits for it */
     bool started, stopping, stopped;
 };
+
+/* Both of a partner that is zero; after a failed init, too. 0, or a negative errno and *ret_error.
+ */
+int partner_init(struct links *links, unsigned index, char ret_error[LINKS_ERROR_MAX]) MUST_CHECK;
+void partner_done(struct partner *partner);
+void partner_reload(struct partner *partner, const struct config_failover *config);
+/* Its grace period may be over, or it may want one. */
+void partner_grace(struct partner *partner);
+/* One of them may have been the last that a stop waits for. */
+void links_stop_check(struct links *links);
 
 /* The relation's link has taken over the stream's connection: an older one ends without a word. */
 void partner_adopt(struct partner *partner, struct stream *stream);

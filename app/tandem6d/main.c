@@ -444,6 +444,7 @@ static int serve(struct app *app)
     if (r) {
         log_error("%s", error);
     } else {
+        threads_durable_watch(app->threads, links_durable, app->links);
         event_base_dispatch(app->base);
     }
     threads_stop_workers(app->threads);

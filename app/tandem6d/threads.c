@@ -28,6 +28,8 @@ struct threads {
     bool journal_started, checkpoint_started;
     _Atomic bool stop_workers, stop_journal, stop_checkpoint;
     _Atomic bool journal_clean; /* the last turn left nothing behind */
+    void (*_Atomic on_durable)(void *ctx);
+    void *on_durable_ctx;
     bool busy_poll;
 };
 
@@ -72,6 +74,16 @@ static int worker_loop(void *arg)
     return 0;
 }
 
+static void durable_tell(struct threads *threads)
+{
+    void (*on_durable)(void *ctx) =
+        atomic_load_explicit(&threads->on_durable, memory_order_acquire);
+
+    if (on_durable) {
+        on_durable(threads->on_durable_ctx);
+    }
+}
+
 static void *journal_main(void *arg)
 {
     struct threads *threads = arg;
@@ -89,6 +101,9 @@ static void *journal_main(void *arg)
         if (stop && r <= 0) {
             atomic_store(&threads->journal_clean, r == 0);
             break;
+        }
+        if (r > 0) {
+            durable_tell(threads);
         }
         idle = r > 0 ? 0 : idle + 1;
         failed = r < 0 ? failed : 0;
@@ -180,6 +195,12 @@ int threads_start(struct server *server, struct ports *ports, const struct clock
     }
     *ret_threads = threads;
     return 0;
+}
+
+void threads_durable_watch(struct threads *threads, void (*on_durable)(void *ctx), void *ctx)
+{
+    threads->on_durable_ctx = ctx;
+    atomic_store_explicit(&threads->on_durable, on_durable, memory_order_release);
 }
 
 void threads_stop_workers(struct threads *threads)

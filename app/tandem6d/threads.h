@@ -15,6 +15,10 @@ struct threads;
 int threads_start(struct server *server, struct ports *ports, const struct clock *clock,
                   int (*worker_main)(void *worker), struct threads **ret_threads) MUST_CHECK;
 
+/* on_durable is called by the journal thread whenever something became durable; it must not block.
+ * Once. ctx must outlive the threads. */
+void threads_durable_watch(struct threads *threads, void (*on_durable)(void *ctx), void *ctx);
+
 /* Stops the workers once their parked replies have left (at most a second). */
 void threads_stop_workers(struct threads *threads);
 
