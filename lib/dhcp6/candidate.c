@@ -113,6 +113,9 @@ static bool claim_allows(const struct decide_input *input, const struct candidat
     if (present && lease->status != BINDING_FREE && lease->status != BINDING_FREE_BACKUP) {
         return own;
     }
+    if (candidate->reserved) {
+        return true; /* whose share it is in does not matter (protocol facts F.41) */
+    }
     unit = pool_unit_index(&input->policy->pools[candidate->pool].pool, &candidate->resource);
     return unit <= UINT32_MAX &&
            input->source->claim_test(input->source->ctx, (unsigned)candidate->pool, (uint32_t)unit);

@@ -493,6 +493,7 @@ enum fo_action relation_run(struct relation *relation, struct fo_time now)
 {
     bool moved = true;
 
+    relation->run_s = now.s;
     tick(relation, now);
     for (unsigned i = 0; i < ROUNDS_MAX && moved; i++) {
         moved = events_take(relation, now);

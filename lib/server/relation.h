@@ -131,6 +131,7 @@ struct relation {
     char down_text[FO_TEXT_SIZE_MAX + 1];
     bool stopped, handover_failed; /* told by the machine */
     bool busy;                     /* there is more to do at once */
+    sec_t run_s;                   /* the last turn */
 
     struct policy *retired; /* to be freed after a grace period */
     enum relation_settling settling;
@@ -151,8 +152,9 @@ struct relation {
     uint32_t hand;           /* where the scan for dirty leases goes on */
     struct relation_pass pass;
     unsigned refused_count;
-    unsigned rejections; /* in a row */
+    unsigned rejections; /* rounds of them */
     sec_t retry_s;       /* when refused updates are tried again */
+    sec_t retried_s;     /* when they were last */
 
     bool request_due, request_all; /* the partner's UPDREQ(ALL), not yet begun */
     bool all_owed;                 /* UPDREQALL without UPDDONE, connections ago too */

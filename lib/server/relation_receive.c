@@ -103,7 +103,10 @@ static void lease_judge(struct taking *taking, const struct lease *theirs, bool 
     if (j->judgement.conflict && present) {
         conflict_note(relation, &j->base.lease, theirs, &j->judgement, taking->now.s);
     }
-    if (j->judgement.code != FO_STATUS_SUCCESS && present && j->judgement.dirty == FO_DIRTY_SET) {
+    /* One that is open waits for its turn already: servers that refuse each other's record must not
+     * do so in circles (RFC 8156 7.5.4, end). */
+    if (j->judgement.code != FO_STATUS_SUCCESS && present && j->judgement.dirty == FO_DIRTY_SET &&
+        !j->dirty) {
         dirty_set(dirty, relation->index, DIRTY_DUE, j->base.slot);
     }
 }
@@ -186,6 +189,23 @@ static int block_pool(const struct relation *relation, const struct policy *poli
     return -1;
 }
 
+/* A lease by itself: an address, a unit of a pool, or what is reserved. */
+static bool is_whole(const struct policy *policy, const struct resource *resource)
+{
+    const struct policy_reservation *holder;
+
+    if (resource->type == LEASE_TYPE_NA || policy_pool_find(policy, resource) >= 0) {
+        return true;
+    }
+    holder = policy_reservation_of(policy, resource);
+    for (unsigned i = 0; holder && i < holder->resource_count; i++) {
+        if (resource_equal(&holder->resources[i], resource)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static enum fo_status_code lease_take(struct taking *taking, const struct lease *theirs)
 {
     struct relation *relation = taking->relation;
@@ -194,8 +214,7 @@ static enum fo_status_code lease_take(struct taking *taking, const struct lease 
     int pool;
 
     if (server_relationship_of(policy, &theirs->resource) == (int)relation->index &&
-        (theirs->resource.type == LEASE_TYPE_NA ||
-         policy_pool_find(policy, &theirs->resource) >= 0)) {
+        is_whole(policy, &theirs->resource)) {
         return taking->commits < RELATION_COMMITS_MAX ? unit_take(taking, theirs, false)
                                                       : FO_STATUS_UNSPEC_FAIL;
     }

@@ -38,10 +38,12 @@ void relation_send_reset(struct relation *relation)
     relation->pass = (struct relation_pass){.active = false};
 }
 
+/* Once more all that the partner refused. */
 static void refused_retry(struct relation *relation)
 {
     if (relation->refused_count) {
         relation->refused_count = 0;
+        relation->retried_s = relation->run_s;
         dirty_move(relation->server->dirty, relation->index, DIRTY_REFUSED);
     }
 }
@@ -311,10 +313,13 @@ bool relation_send_turn(struct relation *relation, struct fo_time now)
 static void refused(struct relation *relation, uint32_t slot, sec_t now)
 {
     dirty_set(relation->server->dirty, relation->index, DIRTY_REFUSED, slot);
-    relation->refused_count++;
-    relation->rejections++;
     relation->stats.rejected++;
-    relation->retry_s = now + fo_update_retry_s(relation->rejections);
+    if (relation->refused_count++ == 0) {
+        /* Refused again soon after it was tried again: it rests twice as long. */
+        relation->rejections =
+            sec_after(now, relation->retried_s + FO_RETRY_MIN_S) ? 1 : relation->rejections + 1;
+        relation->retry_s = now + fo_update_retry_s(relation->rejections);
+    }
 }
 
 /* The lease a BNDREPLY is about; without any, its status stands for it (facts F.30). */
@@ -356,7 +361,6 @@ bool relation_acked_store(struct relation *relation, const struct lease_found *f
 static void acked(struct relation *relation, const struct lease_found *found,
                   const struct lease *next, sec_t now)
 {
-    relation->rejections = 0;
     relation->stats.acked++;
     if (!relation_acked_store(relation, found, next)) {
         refused(relation, found->slot, now); /* asks again when there may be room */

@@ -180,13 +180,36 @@ int server_replay(void *ctx, const struct record *record)
     return -EBADMSG;
 }
 
+/* What is reserved outside all pools and subnets belongs where its reservation holds: on its link,
+ * or on all links, if they have one partner (facts F.41). */
+static int reserved_relationship(const struct policy *policy, const struct resource *resource)
+{
+    const struct policy_reservation *holder = policy_reservation_of(policy, resource);
+    int relationship;
+
+    if (!holder || policy->link_count == 0) {
+        return -1;
+    }
+    if (holder->link != POLICY_LINK_NONE) {
+        return policy->links[holder->link].relationship;
+    }
+    relationship = policy->links[0].relationship;
+    for (unsigned i = 1; i < policy->link_count; i++) {
+        if (policy->links[i].relationship != relationship) {
+            return -1;
+        }
+    }
+    return relationship;
+}
+
 int server_relationship_of(const struct policy *policy, const struct resource *resource)
 {
     int pool = policy_pool_find(policy, resource), link;
 
     link = pool >= 0 ? (int)policy->pools[pool].link
                      : policy_link_by_address(policy, resource->prefix);
-    return link == POLICY_LINK_NONE ? -1 : policy->links[link].relationship;
+    return link == POLICY_LINK_NONE ? reserved_relationship(policy, resource)
+                                    : policy->links[link].relationship;
 }
 
 /* True when a later version of the lease is known to be durable: records of two rings may reach the
