@@ -29,7 +29,7 @@ enum phase {
 enum client_flag {
     CLIENT_HOLDS = 1,    /* address and prefix are its leases, not only an offer */
     CLIENT_REBOOTED = 2, /* asks anew for what it holds */
-    CLIENT_REFUSED = 4,  /* one server at least refused in this exchange */
+    CLIENT_REFUSED = 4,  /* one server at least refused the SOLICIT */
 };
 
 struct client {

@@ -57,6 +57,7 @@ static void message_start(struct engine *engine, uint32_t index, uint8_t kind, u
     client->tries = 0;
     client->message_at = after > UINT32_MAX ? UINT32_MAX : (uint32_t)after;
     client->phase = PHASE_ASKING;
+    client->flags &= (uint8_t)~CLIENT_REFUSED;
     message_send(engine, index);
 }
 
@@ -194,7 +195,7 @@ static void advertise_take(struct engine *engine, uint32_t index, unsigned serve
     struct client *client = &engine->crowd.clients[index];
     bool first = client->phase == PHASE_ASKING;
 
-    if (first) {
+    if (first && !(client->flags & CLIENT_REFUSED)) {
         message_answered(engine, client);
     }
     if (first || preference > client->message_at) {
@@ -252,12 +253,14 @@ static void refusal_take(struct engine *engine, uint32_t index, uint8_t type)
     if (client->phase == PHASE_OFFERED || engine->settings->avalanche) {
         return;
     }
+    if (!(client->flags & CLIENT_REFUSED)) {
+        message_answered(engine, client);
+    }
     if (type == DHCP6_ADVERTISE && engine->settings->server_count > 1 &&
         !(client->flags & CLIENT_REFUSED)) {
         client->flags |= CLIENT_REFUSED;
         return;
     }
-    message_answered(engine, client);
     engine->tally.refused++;
     wheel_remove(&engine->wheel, index);
     exchange_end(engine, index);

@@ -272,6 +272,41 @@ static void refusal_of_one_is_no_refusal(void)
     CHECK_EQ(world.engine->crowd.bound_count, CLIENTS);
     CHECK_EQ(world.engine->tally.advertise_refused, CLIENTS);
     CHECK_EQ(world.engine->tally.refused, 0);
+    CHECK_EQ(world.engine->tally.messages[MESSAGE_SOLICIT].answered, CLIENTS);
+    CHECK_EQ(world.engine->tally.messages[MESSAGE_REQUEST].answered, CLIENTS);
+    world_done(&world);
+    /* The other one is dead: after a time without an offer it is one. */
+    world_init(&world, OP_NEW);
+    world.settings.server_count = 2;
+    world.fake->spoil = refuse_as_first;
+    world_make(&world);
+    world_run(&world, 100);
+    CHECK_EQ(world.engine->tally.refused, CLIENTS);
+    CHECK_EQ(world.engine->tally.messages[MESSAGE_SOLICIT].answered, CLIENTS);
+    CHECK(world.engine->tally.gap.longest_ns < 10000000);
+    world_done(&world);
+}
+
+/* A refusal is of the SOLICIT; a REQUEST that gets lost later is repeated all the same. */
+static void refusal_is_forgotten(void)
+{
+    struct world world;
+
+    world_init(&world, OP_NEW);
+    world.settings.server_count = 2;
+    world.fake->server_count = 2;
+    world.fake->spoil = refuse_as_first;
+    world.fake->loss_percent = 30;
+    world_make(&world);
+    world_run(&world, 10000);
+    CHECK(world.engine->tally.messages[MESSAGE_REQUEST].retransmitted > CLIENTS / 10);
+    CHECK_EQ(world.engine->tally.timeouts, 0);
+    CHECK_EQ(world.engine->crowd.bound_count + world.engine->tally.refused, CLIENTS);
+    /* Whoever came to ask for a lease got it. */
+    CHECK_EQ(sent(&world, MESSAGE_REQUEST) -
+                 world.engine->tally.messages[MESSAGE_REQUEST].retransmitted,
+             world.engine->crowd.bound_count);
+    CHECK(world.engine->crowd.bound_count > CLIENTS / 2);
     world_done(&world);
 }
 
@@ -431,6 +466,7 @@ static const struct check_test tests[] = {
     {"second_answers_are_repeated", second_answers_are_repeated},
     {"preference_is_heeded", preference_is_heeded},
     {"refusal_of_one_is_no_refusal", refusal_of_one_is_no_refusal},
+    {"refusal_is_forgotten", refusal_is_forgotten},
     {"reboot_is_followed", reboot_is_followed},
     {"avalanche_binds_all", avalanche_binds_all},
     {"open_loop_sees_a_stall", open_loop_sees_a_stall},
