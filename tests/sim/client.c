@@ -263,10 +263,11 @@ static void begin(struct sim *sim, struct client *client, enum client_state stat
     sim_say(sim, "client %u: begins %u", client->index, timers[state].type);
 }
 
+/* Longer than any copy of what it sent lives: a late RELEASE would end what was asked for since. */
 static void idle(struct sim *sim, struct client *client)
 {
     client->state = CLIENT_IDLE;
-    client->due = sim->quiet ? NEVER : sim->now + sim_delay(sim, 60 * SEC);
+    client->due = sim->quiet ? NEVER : sim->now + 12 * SEC + sim_delay(sim, 60 * SEC);
 }
 
 static void solicit(struct sim *sim, struct client *client)
@@ -502,7 +503,9 @@ static void reply_take(struct sim *sim, struct client *client, const struct clie
             for (unsigned i = 0;
                  answer->ias[kind].status == STATUS_NO_BINDING && i < client->held_count[kind];
                  i++) {
-                takeback_check(sim, client, &client->held[kind][i], node);
+                if (node_knows(&sim->nodes[node], client, &client->held[kind][i])) {
+                    takeback_check(sim, client, &client->held[kind][i], node);
+                }
             }
         }
         begin(sim, client, CLIENT_REQUEST); /* RFC 9915 18.2.10.1 */

@@ -36,7 +36,7 @@ static const struct {
     [FAULT_KILL] = {14, 300},     [FAULT_POWER] = {14, 300},      [FAULT_DESTROY] = {5, 200},
     [FAULT_CUT] = {14, 1},        [FAULT_PARTITION] = {16, 1500}, [FAULT_SLOW] = {6, 300},
     [FAULT_CLIENTS] = {8, 900},   [FAULT_LOSS] = {6, 300},        [FAULT_DISK_ERROR] = {5, 100},
-    [FAULT_DISK_FULL] = {4, 200}, [FAULT_DISK_SLOW] = {5, 100},   [FAULT_WORKER] = {3, 20},
+    [FAULT_DISK_FULL] = {4, 200}, [FAULT_DISK_SLOW] = {5, 100},   [FAULT_WORKER] = {3, 5},
     [FAULT_CONTROL] = {4, 60},    [FAULT_CLOCK] = {4, 1},         [FAULT_HANDOVER] = {5, 400},
     [FAULT_DOWN] = {10, 3000},    [FAULT_WRONG_DOWN] = {3, 1},
 };
@@ -400,6 +400,9 @@ void plan_heal(struct sim *sim)
         }
         if (!node_is_up(node) || node->asleep) {
             node->start_at = sim->now + SEC;
+        }
+        if (far && node->clock_error_us > 0) { /* not before its last heartbeat comes again */
+            node->start_at = sim->now + (usec_t)node->clock_error_us + SEC;
         }
     }
 }
