@@ -1,7 +1,8 @@
 /* Transcripts of one endpoint state machine. Commands: start ROLE [record=STATE] [stopped=AGO]
- * [auto=SECONDS], connected, state NAME [S] [C] [since=AGO], disconnected, upddone, served,
- * drained, stall, partner-down [force], handover, shutdown, settled, explain. Says actions, and
- * state and grant whenever they change. */
+ * [auto=SECONDS] [commission] [partner-addresses], connected, state NAME [S] [C] [since=AGO],
+ * disconnected, upddone, served, drained, stall, exhausted, partner-down [force] [since=AGO],
+ * handover, shutdown, settled, explain, duties. Says actions, and state and grant whenever they
+ * change. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -43,14 +44,26 @@ static void say_change(struct scenario *scenario)
     struct grant grant = fo_fsm_grant(&subject->fsm, scenario->s);
     char line[sizeof(subject->said)];
 
-    (void)snprintf(line, sizeof(line), "%s: %s%s mclt=%u%s",
+    (void)snprintf(line, sizeof(line), "%s: %s%s mclt=%u%s%s",
                    fo_state_name(fo_fsm_state(&subject->fsm)), services[grant.service],
                    grant.allocate ? " allocate" : "", grant.mclt_s,
-                   fo_fsm_partner_pool_open(&subject->fsm, scenario->s) ? " partner-pool" : "");
+                   fo_fsm_partner_pool_open(&subject->fsm, scenario->s) ? " partner-pool" : "",
+                   grant.address_parity < 0 ? " any-address" : "");
     if (strcmp(line, subject->said) != 0) {
         strcpy(subject->said, line);
         scenario_say(scenario, "%s", line);
     }
+}
+
+/* Option 125 of the message, against the times it could mean. */
+static const char *down_text(const struct fo_fsm *fsm)
+{
+    struct fo_state state = fo_fsm_state_message(fsm);
+
+    if (!state.has_partner_down) {
+        return "";
+    }
+    return state.partner_down_s == fsm->record.start_s ? " down=entered" : " down=otherwise";
 }
 
 static void step(struct scenario *scenario, struct fo_fsm_event event)
@@ -68,10 +81,10 @@ static void step(struct scenario *scenario, struct fo_fsm_event event)
         enum fo_act act = actions.list[i].act;
 
         if (act == FO_ACT_SEND_STATE) {
-            scenario_say(scenario, "> STATE %s%s%s%s", fo_state_name(state.state),
+            scenario_say(scenario, "> STATE %s%s%s%s%s", fo_state_name(state.state),
                          state.flags & FO_FLAG_STARTUP ? " S" : "",
                          state.flags & FO_FLAG_COMMUNICATED ? " C" : "",
-                         state.flags & FO_FLAG_ACK_STARTUP ? " A" : "");
+                         state.flags & FO_FLAG_ACK_STARTUP ? " A" : "", down_text(&subject->fsm));
         } else {
             scenario_say(scenario, "%s%s", act_names[act], actions.list[i].narrow ? " narrow" : "");
         }
@@ -103,10 +116,12 @@ static bool command_start(struct scenario *scenario, unsigned count, char *const
 {
     struct subject *subject = scenario->subject;
     enum fo_role role = has_word(count, words, "secondary") ? FO_SECONDARY : FO_PRIMARY;
-    struct fo_fsm_config config = {.role = role,
-                                   .mclt_s = MCLT,
-                                   .auto_partner_down_s =
-                                       (uint32_t)scenario_number(count, words, "auto", 0)};
+    struct fo_fsm_config config = {
+        .role = role,
+        .mclt_s = MCLT,
+        .auto_partner_down_s = (uint32_t)scenario_number(count, words, "auto", 0),
+        .startup_partner_down = has_word(count, words, "commission"),
+        .partner_addresses = has_word(count, words, "partner-addresses")};
     unsigned state = state_of(scenario_value(count, words, "record"));
     sec_t stopped_s = scenario->s - (sec_t)scenario_number(count, words, "stopped", 0);
     struct fo_record record = {.role = (uint8_t)role,
@@ -115,6 +130,8 @@ static bool command_start(struct scenario *scenario, unsigned count, char *const
                                .start_s = stopped_s - 1000,
                                .heard_s = stopped_s,
                                .down_since_s = stopped_s - 1000,
+                               .failure_s =
+                                   state == FO_RECOVER || state == FO_RECOVER_WAIT ? stopped_s : 0,
                                .mclt_s = MCLT};
 
     subject->said[0] = '\0';
@@ -137,6 +154,22 @@ static void command_explain(struct scenario *scenario)
     }
 }
 
+/* What the machine does by itself: updates, expiry. */
+static void command_duties(struct scenario *scenario)
+{
+    struct subject *subject = scenario->subject;
+    uint32_t delay_s = 0;
+
+    scenario_say(scenario, "%s updates", fo_fsm_may_send(&subject->fsm) ? "sends" : "sends no");
+    if (!fo_fsm_may_expire(&subject->fsm, &delay_s)) {
+        scenario_say(scenario, "ends no leases");
+    } else if (delay_s) {
+        scenario_say(scenario, "ends leases %u s late", delay_s);
+    } else {
+        scenario_say(scenario, "ends leases");
+    }
+}
+
 static bool command(struct scenario *scenario, unsigned count, char *const *words)
 {
     static const struct {
@@ -155,6 +188,7 @@ static bool command(struct scenario *scenario, unsigned count, char *const *word
         {"settled", FO_FSM_SETTLED},
         {"heard", FO_FSM_HEARD},
         {"bndupd", FO_FSM_BNDUPD},
+        {"exhausted", FO_FSM_EXHAUSTED},
     };
     struct subject *subject = scenario->subject;
     struct fo_fsm_event event = {.revision = subject->fsm.revision,
@@ -170,6 +204,10 @@ static bool command(struct scenario *scenario, unsigned count, char *const *word
         command_explain(scenario);
         return true;
     }
+    if (strcmp(words[0], "duties") == 0) {
+        command_duties(scenario);
+        return true;
+    }
     if (strcmp(words[0], "state") == 0 && count > 1) {
         event.type = FO_FSM_STATE;
         event.state = (struct fo_state){
@@ -183,6 +221,9 @@ static bool command(struct scenario *scenario, unsigned count, char *const *word
     for (unsigned i = 0; i < sizeof(events) / sizeof(events[0]); i++) {
         if (strcmp(words[0], events[i].word) == 0) {
             event.type = events[i].type;
+            if (event.type == FO_FSM_PARTNER_DOWN && scenario_value(count, words, "since")) {
+                event.down_since_s = scenario->s - (sec_t)scenario_number(count, words, "since", 0);
+            }
             step(scenario, event);
             return true;
         }
