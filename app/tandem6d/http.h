@@ -18,6 +18,7 @@
 #include "access.h"
 
 struct event_base;
+struct methods;
 struct http;
 
 enum {
@@ -36,6 +37,7 @@ struct http_config {
     const char *listen;           /* "[::1]:8647" */
     const struct config_tls *tls; /* NULL: in clear */
     const struct jsonrpc *rpc;
+    struct methods *methods; /* for GET /metrics */
     /* "serving" for GET /healthz to be well. */
     const char *(*state)(void *ctx);
     const struct access *const *access; /* where the one in force stands */

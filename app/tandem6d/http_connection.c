@@ -513,8 +513,10 @@ static void on_event(struct bufferevent *stream, short events, void *ctx)
         return;
     }
     connection->http->stats.handshakes_failed += connection->phase == HTTP_PHASE_HANDSHAKE;
-    if ((events & BEV_EVENT_EOF) && connection->phase != HTTP_PHASE_HANDSHAKE &&
-        connection->phase != HTTP_PHASE_LINGER && !connection->source.endless) {
+    /* Both may come at once: then nobody is there to take an answer. */
+    if ((events & BEV_EVENT_EOF) && (events & BEV_EVENT_ERROR) == 0 &&
+        connection->phase != HTTP_PHASE_HANDSHAKE && connection->phase != HTTP_PHASE_LINGER &&
+        !connection->source.endless) {
         connection->ended = true; /* may still want its answer */
         go_on_soon(connection);
     } else {

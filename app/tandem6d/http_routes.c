@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "http_internal.h"
+#include "server/metrics.h"
 
 struct route {
     const char *path;
@@ -12,11 +13,13 @@ struct route {
 
 static void run_rpc(struct http_connection *connection, struct span body);
 static void run_healthz(struct http_connection *connection, struct span body);
+static void run_metrics(struct http_connection *connection, struct span body);
 
 static const struct route routes[] = {
     /* Methods check the role themselves. */
     {"/rpc", HTTP_POST, true, run_rpc},
     {"/healthz", HTTP_GET, true, run_healthz},
+    {"/metrics", HTTP_GET, false, run_metrics},
 };
 
 static const struct route *route_find(const char *path)
@@ -72,7 +75,8 @@ static void run_rpc(struct http_connection *connection, struct span body)
     if (jsonrpc_handle(connection->http->config.rpc, &caller, body, &reply)) {
         http_refuse(connection, HTTP_UNAVAILABLE, "no memory");
     } else if (reply.text == NULL) {
-        http_answer(connection, HTTP_NO_CONTENT, NULL, NULL, 0); /* notifications only */
+        /* Notifications only. Clients exist that take 204 for a failure. */
+        http_answer(connection, HTTP_OK, NULL, NULL, 0);
     } else {
         http_answer_taken(connection, "application/json", reply.text, reply.size);
     }
@@ -88,4 +92,37 @@ static void run_healthz(struct http_connection *connection, struct span body)
     (void)body;
     http_answer(connection, strcmp(state, "serving") == 0 ? HTTP_OK : HTTP_UNAVAILABLE,
                 "text/plain; charset=utf-8", text, (size_t)size);
+}
+
+static enum http_more metrics_more(void *ctx, struct evbuffer *out)
+{
+    struct evbuffer_iovec room;
+    size_t size;
+
+    if (evbuffer_reserve_space(out, HTTP_PIECE_MAX, &room, 1) != 1) {
+        return HTTP_MORE_END;
+    }
+    size = scrape_step(ctx, room.iov_base, HTTP_PIECE_MAX);
+    room.iov_len = size;
+    (void)evbuffer_commit_space(out, &room, 1);
+    return size ? HTTP_MORE_NOW : HTTP_MORE_END;
+}
+
+static void metrics_done(void *ctx)
+{
+    scrape_free(ctx);
+}
+
+static void run_metrics(struct http_connection *connection, struct span body)
+{
+    struct http_stream source = {.more = metrics_more, .done = metrics_done};
+    struct scrape *scrape;
+
+    (void)body;
+    if (scrape_new(connection->http->config.methods, &scrape)) {
+        http_refuse(connection, HTTP_UNAVAILABLE, "no memory");
+        return;
+    }
+    source.ctx = scrape;
+    http_stream_start(connection, METRICS_CONTENT_TYPE, &source);
 }

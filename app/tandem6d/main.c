@@ -209,7 +209,11 @@ static void reclaim(struct app *app)
     struct store_retired retired = store_retired_take(app->server->store);
 
     if (retired.first != LEASE_SLOT_NONE) {
+        uint64_t begun_ns = status_clock_ns();
+
         urcu_qsbr_synchronize_rcu();
+        status_time_add(status_clock_ns() - begun_ns, &app->status.grace_ns,
+                        &app->status.grace_max_ns);
         store_retired_give(app->server->store, retired);
     }
 }
@@ -266,6 +270,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
     struct app *app = arg;
     msec_t now_ms = clock_mono_ms();
+    uint64_t begun_ns = status_clock_ns();
 
     (void)fd;
     (void)what;
@@ -287,11 +292,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
         log_notice("handed over to the failover partners: stopping");
         stop_begin(app);
     }
-    if (!app->stopping && manage_wants_end(app->manage)) {
-        log_notice("handed over to the partner: stopping");
-        app->stopping = true;
-        links_stop(app->links);
-    }
+    status_time_add(status_clock_ns() - begun_ns, &app->status.turn_ns, &app->status.turn_max_ns);
 }
 
 static void on_stop(evutil_socket_t fd, short what, void *arg)

@@ -2,6 +2,8 @@
 
 #include <assert.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <urcu/urcu-qsbr.h>
 
@@ -69,6 +71,7 @@ static int http_start(struct manage *manage, const struct config *config)
         .listen = config->management_listen,
         .tls = config->has_management_tls ? &config->management_tls : NULL,
         .rpc = methods_jsonrpc(manage->methods),
+        .methods = manage->methods,
         .state = http_state,
         .access = (const struct access *const *)&manage->access,
         .enter = call_enter,
@@ -107,11 +110,59 @@ static int audit_start(struct manage *manage, const struct config *config)
     return r;
 }
 
+/* Resident memory of the process, octets; 0: not known. */
+static uint64_t resident_bytes(void)
+{
+    unsigned long long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "re");
+
+    if (file) {
+        if (fscanf(file, "%*u %llu", &pages) != 1) {
+            pages = 0;
+        }
+        (void)fclose(file);
+    }
+    return (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+static void program(void *ctx, struct methods_program *ret_program)
+{
+    const struct manage *manage = ctx;
+    const struct status *status = manage->status;
+    struct http_stats http = {.connections = 0};
+    struct rusage usage;
+
+    (void)getrusage(RUSAGE_SELF, &usage);
+    if (manage->http) {
+        http_stats_get(manage->http, &http);
+    }
+    *ret_program = (struct methods_program){
+        .grace_s = (double)status->grace_ns / 1e9,
+        .grace_max_s = (double)status->grace_max_ns / 1e9,
+        .turn_s = (double)status->turn_ns / 1e9,
+        .turn_max_s = (double)status->turn_max_ns / 1e9,
+        .cpu_s = (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+                 (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6,
+        .resident_bytes = resident_bytes(),
+        .http_connections = http.connections,
+        .http_streams = http.streams,
+        .http_accepted = http.accepted,
+        .http_requests = http.requests,
+        .http_refused = http.refused,
+        .http_evicted = http.evicted,
+        .http_timeouts = http.timeouts,
+        .http_handshakes_failed = http.handshakes_failed,
+        .socket_connections = manage->mgmt ? mgmt_connection_count(manage->mgmt) : 0,
+    };
+}
+
 static int methods_start(struct manage *manage, const struct config *config)
 {
     struct methods_env env = status_env(manage->status);
     int r = audit_start(manage, config);
 
+    env.program = program;
+    env.program_ctx = manage;
     env.audit = manage->audit;
     env.audit_line = audit_line;
     env.audit_ctx = manage;

@@ -32,6 +32,20 @@ void status_init(struct status *status, struct server *server, const struct cloc
     *status = (struct status){.server = server, .clock = clock};
 }
 
+uint64_t status_clock_ns(void)
+{
+    struct timespec time;
+
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
+}
+
+void status_time_add(uint64_t ns, uint64_t *last_ns, uint64_t *max_ns)
+{
+    *last_ns = ns;
+    *max_ns = ns > *max_ns ? ns : *max_ns;
+}
+
 void status_turn(struct status *status, msec_t now_ms)
 {
     for (unsigned i = 0; i < status->server->worker_count; i++) {

@@ -15,13 +15,19 @@ struct links;
 
 struct status {
     struct server *server;
-    struct links *links; /* NULL: none yet; set by the program */
+    uint64_t grace_ns, grace_max_ns; /* grace periods the control core waited for */
+    uint64_t turn_ns, turn_max_ns;   /* of the control core */
+    struct links *links;             /* NULL: none yet; set by the program */
     const struct clock *clock;
     uint64_t turns_seen[CONFIG_WORKERS_MAX];
     msec_t alive_ms[CONFIG_WORKERS_MAX];
 };
 
 void status_init(struct status *status, struct server *server, const struct clock *clock);
+
+/* For the times above: monotonic, exact. */
+uint64_t status_clock_ns(void);
+void status_time_add(uint64_t ns, uint64_t *last_ns, uint64_t *max_ns);
 
 /* Looks whether the workers still make turns; call it every 100 ms or so. */
 void status_turn(struct status *status, msec_t now_ms);

@@ -352,14 +352,19 @@ static enum http_status read_connection(struct fields *fields, struct span value
     return 0;
 }
 
+/* The type of JSON, and those that clients of JSON-RPC use. */
 static enum http_status read_content_type(struct fields *fields, struct span value)
 {
-    static const char json[] = "application/json";
-    size_t size = sizeof(json) - 1;
+    static const char *const types[] = {"application/json", "application/json-rpc",
+                                        "application/jsonrequest"};
+    struct span type = {value.data, 0};
 
-    fields->request->is_json =
-        value.size >= size && strncasecmp((const char *)value.data, json, size) == 0 &&
-        (value.size == size || value.data[size] == ';' || value.data[size] == ' ');
+    while (type.size < value.size && strchr("; \t", value.data[type.size]) == NULL) {
+        type.size++;
+    }
+    for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+        fields->request->is_json |= span_is_nocase(type, types[i]);
+    }
     return 0;
 }
 

@@ -56,7 +56,7 @@ struct http_request {
     bool has_body_size;
     bool keep_alive;
     bool expects_continue; /* waits for "100 Continue" before it sends the body */
-    bool is_json;          /* Content-Type: application/json */
+    bool is_json;          /* Content-Type: application/json or -rpc */
     bool host_is_literal;  /* Host is an address or localhost, so no name that anybody can own */
     uint64_t last_event_id;
     bool has_last_event_id;

@@ -67,6 +67,17 @@ struct methods_build {
     const char *dpdk;    /* NULL: not known */
 };
 
+/* What only the program knows. */
+struct methods_program {
+    double grace_s, grace_max_s; /* grace periods the control core waited for */
+    double turn_s, turn_max_s;   /* of the control core */
+    double cpu_s;
+    uint64_t resident_bytes;
+    uint64_t http_connections, http_streams, http_accepted, http_requests, http_refused,
+        http_evicted, http_timeouts, http_handshakes_failed;
+    uint64_t socket_connections;
+};
+
 struct relation;
 struct fo_time;
 struct audit;
@@ -93,7 +104,9 @@ struct methods_env {
     struct relation *(*relation)(void *ctx, unsigned index);
     void (*time)(void *ctx, struct fo_time *ret_time); /* of the relations */
     void (*wake)(void *ctx); /* something was asked of a relation: it is to be run soon */
-    struct audit *audit;     /* observe/audit.h */
+    void (*program)(void *ctx, struct methods_program *ret_program); /* with program_ctx */
+    void *program_ctx;
+    struct audit *audit;                             /* observe/audit.h */
     void (*audit_line)(void *ctx, const char *line); /* each entry as JSON; with audit_ctx */
     void *audit_ctx;
     void *ctx;

@@ -108,6 +108,14 @@ extern const char *const lease_state_names[];
 struct span lease_remote_id(struct span info);
 
 /* Pool counts (methods_pool.c). */
+struct pool_numbers {
+    uint64_t total, free, used, declined, waiting, reserved;
+    bool counted;    /* used, declined, waiting are known */
+    bool free_known; /* so is free */
+};
+
+void pool_numbers_get(const struct pool_walk *walk, const struct policy *policy, unsigned index,
+                      struct pool_numbers *ret_numbers);
 void pool_walk_done(struct pool_walk *walk);
 
 #endif

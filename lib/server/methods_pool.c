@@ -216,6 +216,31 @@ static json_t *pool_free(const struct policy_pool *row, uint64_t total,
     return value_u64(total > taken ? total - taken : 0);
 }
 
+void pool_numbers_get(const struct pool_walk *walk, const struct policy *policy, unsigned index,
+                      struct pool_numbers *ret_numbers)
+{
+    bool known = walk->reserved && walk->revision == policy->revision;
+    const struct policy_pool *row = &policy->pools[index];
+    struct pool_numbers numbers = {
+        .total = pool_total(&row->pool),
+        .reserved = known ? walk->reserved[index] : 0,
+        .counted = known && walk->has_done,
+    };
+    uint64_t taken;
+
+    if (numbers.counted) {
+        numbers.used = walk->done[index].used;
+        numbers.declined = walk->done[index].declined;
+        numbers.waiting = walk->done[index].waiting;
+    }
+    taken = numbers.used + numbers.declined + numbers.waiting;
+    numbers.free = row->claim              ? claim_count(row->claim)
+                   : numbers.total > taken ? numbers.total - taken
+                                           : 0;
+    numbers.free_known = row->claim || numbers.counted;
+    *ret_numbers = numbers;
+}
+
 /* A count, or null before there is one. */
 static json_t *count_json(bool counted, uint64_t value)
 {

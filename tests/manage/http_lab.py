@@ -58,8 +58,9 @@ class HttpServer(Scenario):
 
     def set_up(self):
         self.ns = self.lab.namespace("server")
-        peer = self.lab.namespace("peer")
-        self.lab.cable(self.ns, "srv0", peer, "c0")
+        self.peer = self.lab.namespace("peer")
+        self.lab.cable(self.ns, "srv0", self.peer, "c0")
+        self.lab.wait_link_local(self.peer, "c0")
         self.lab.server_port(self.ns, "srv0")
         run("ip", "-n", self.ns, "addr", "add", f"{OUTSIDE}/128", "dev", "lo", "nodad")
         self.authority = Authority(self.lab.path("certificates"))

@@ -41,7 +41,7 @@ class InClear(HttpServer):
         expect_equal("status of a batch", status, 200)
         expect_equal("ids", [one["id"] for one in answer], [7, None])
         expect_equal("the second", answer[1]["error"]["code"], -32600)
-        expect_equal("a notification", self.post({"jsonrpc": "2.0", "method": "rpc.ping"}), (204, None))
+        expect_equal("a notification", self.post({"jsonrpc": "2.0", "method": "rpc.ping"}), (200, None))
         expect_equal("bad JSON", self.post("{")[1]["error"]["code"], -32700)
 
     def keep_alive(self):

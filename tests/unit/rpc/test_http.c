@@ -51,8 +51,11 @@ static void good_requests(void)
         0);
     CHECK_EQ(request.method, HTTP_OTHER);
     CHECK(!request.keep_alive && !request.host_is_literal);
-    CHECK_EQ(parse("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", &request), 0);
-    CHECK(request.keep_alive);
+    CHECK_EQ(parse("GET / HTTP/1.0\r\nConnection: keep-alive\r\n"
+                   "Content-Type: Application/JSON-rpc\r\n\r\n",
+                   &request),
+             0);
+    CHECK(request.keep_alive && request.is_json);
     CHECK_EQ(parse("HEAD / HTTP/1.1\r\nHost:\r\nContent-Type: application/jsonx\r\n\r\n", &request),
              0);
     CHECK(request.method == HTTP_HEAD && !request.is_json && !request.host_is_literal);
