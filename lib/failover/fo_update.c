@@ -69,19 +69,10 @@ static sec_t update_time(const struct lease *theirs)
     return sec_max(t->clt_s, t->start_s);
 }
 
-/* The own record's (facts F.16). A lease that came to its end here by time alone says nothing
- * against a client that the partner heard since: then its last contact counts, with whomever. Else
- * both would refuse each other's record for as long as the client renews (rules L and N). */
-static sec_t record_time(const struct lease *mine, const struct lease *theirs, sec_t now)
+/* The own record's (facts F.16). */
+static sec_t record_time(const struct lease *mine)
 {
-    const struct lease_times *t = &mine->times;
-
-    if (theirs->status == BINDING_ACTIVE && !lease_is_over(theirs, now) &&
-        (mine->status == BINDING_EXPIRED || status_is_free(mine->status))) {
-        return t->clt_s && t->partner_raw_clt_s ? sec_max(t->clt_s, t->partner_raw_clt_s)
-                                                : t->clt_s | t->partner_raw_clt_s;
-    }
-    return t->clt_s ? t->clt_s : t->start_s;
+    return mine->times.clt_s ? mine->times.clt_s : mine->times.start_s;
 }
 
 /* 0 is before every time: nobody ever used the lease. */
@@ -115,6 +106,15 @@ static bool is_later(const struct fo_update_context *context, const struct lease
     return context->role == FO_SECONDARY; /* the primary's record wins */
 }
 
+/* A lease that came to its end here by time alone, while for the partner its client has it still.
+ * Taken by the letter, both would refuse each other's record (rules L and N) until that time is
+ * over too, for as long as the client renews; to take it up harms nobody. */
+static bool lives_on(const struct lease *mine, const struct lease *theirs, sec_t now)
+{
+    return theirs->status == BINDING_ACTIVE && !lease_is_over(theirs, now) &&
+           (mine->status == BINDING_EXPIRED || status_is_free(mine->status));
+}
+
 /* Rule N. An uncertain lease ends at its horizon (design 2); one without end never does. */
 static bool is_over(const struct lease *mine, sec_t now)
 {
@@ -144,7 +144,7 @@ static enum fo_status_code judge(const struct fo_update_context *context, const 
     switch (
         fo_update_rule((enum binding_status)mine->status, (enum binding_status)theirs->status)) {
     case FO_RULE_LATER:
-        accepted = is_later(context, mine, theirs, order);
+        accepted = is_later(context, mine, theirs, order) || lives_on(mine, theirs, context->now);
         break;
     case FO_RULE_OVER:
         accepted = is_over(mine, context->now);
@@ -316,7 +316,7 @@ void fo_update_judge(const struct fo_update_context *context, const struct lease
         return;
     }
     if (mine) {
-        order = order_of(update_time(theirs), record_time(mine, theirs, context->now));
+        order = order_of(update_time(theirs), record_time(mine));
         if (context->coverage && status_valid(mine->status)) {
             context->coverage->reached[mine->status][theirs->status][order]++;
         }

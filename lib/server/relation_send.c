@@ -417,8 +417,9 @@ void relation_reply_take(struct relation *relation, const struct fo_link_event *
     if (flight.taking) {
         relation_balance_answered(relation, &flight.resource, 1);
     }
-    if (!store_read(server->store, flight.slot, &found) || found.lease.version != flight.version) {
-        relation->stats.stale++; /* the newer version has its own dirty bit */
+    if (!store_read(server->store, flight.slot, &found) || found.lease.version != flight.version ||
+        !resource_equal(&found.lease.resource, &flight.resource)) {
+        relation->stats.stale++; /* the newer version, or the slot's next lease, has its own bit */
         return;
     }
     switch (fo_update_acked(&found.lease, flight.version, &reply, &next)) {

@@ -30,6 +30,7 @@ enum {
      * Remote-Id of 16: 14 + 10 + 18 + 18 + 26 + 22 = 108. */
     INLINE_SIZE_DEFAULT = 112,
     LONG_LEASES_MIN = 1024,
+    BEYOND_MAX = 256,     /* leases of one client looked at when there is no room for more */
     SPINS_MAX = 256,      /* about ten times what a commit keeps a slot BUSY */
     YIELDS_MAX = 1 << 16, /* its committer lost its processor: let it run; tens of milliseconds */
 };
@@ -177,16 +178,37 @@ static size_t found_keep(struct lease_found *found, size_t count)
     return count + 1;
 }
 
+/* The list is full: an active lease is worth more than what is only remembered. */
+static void found_prefer(struct lease_found *found, size_t count, const struct lease_found *extra)
+{
+    size_t place = count;
+
+    if (extra->lease.status != BINDING_ACTIVE) {
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (resource_equal(&found[i].lease.resource, &extra->lease.resource)) {
+            place = extra->lease.version > found[i].lease.version ? i : count;
+            break;
+        }
+        place = place == count && found[i].lease.status != BINDING_ACTIVE ? i : place;
+    }
+    if (place < count) {
+        found[place] = *extra;
+    }
+}
+
 size_t store_find_client(const struct store *store, uint64_t client_hash, struct span duid,
                          uint32_t iaid, uint8_t type, struct lease_found *ret_found,
                          size_t found_max)
 {
     struct index_walk walk = {.slots = &store->slots, .duid = duid, .iaid = iaid, .type = type};
+    struct lease_found extra;
     unsigned tries = 0;
     size_t count;
     bool settled;
 
-    if (duid.size == 0) {
+    if (duid.size == 0 || found_max == 0) {
         return 0;
     }
     store_settle(store);
@@ -194,14 +216,20 @@ size_t store_find_client(const struct store *store, uint64_t client_hash, struct
         uint32_t slot = index_client_first(&store->index, client_hash, &walk);
 
         settled = true;
-        for (count = 0; slot != LEASE_SLOT_NONE && count < found_max;
-             slot = index_client_next(&walk)) {
-            if (slot_read(&store->slots, slot, &ret_found[count]) == SLOT_READ_LIVE) {
-                count = found_keep(ret_found, count);
-            } else {
+        count = 0;
+        for (unsigned beyond = 0; slot != LEASE_SLOT_NONE && beyond < BEYOND_MAX;) {
+            struct lease_found *place = count < found_max ? &ret_found[count] : &extra;
+
+            if (slot_read(&store->slots, slot, place) != SLOT_READ_LIVE) {
                 /* Dead counts too: its successor may stand where the walk had passed already. */
                 settled = false;
+            } else if (count < found_max) {
+                count = found_keep(ret_found, count);
+            } else {
+                found_prefer(ret_found, count, &extra);
+                beyond++;
             }
+            slot = index_client_next(&walk);
         }
         settled = settled && index_client_settled(&walk);
     } while (!settled && backoff(&tries));

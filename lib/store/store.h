@@ -45,7 +45,7 @@ bool store_find(const struct store *store, const struct resource *resource,
                 struct lease_found *ret_found);
 
 /* Reader. All leases whose most recent client is (duid, iaid, type), in any status; at most
- * found_max. Returns how many. */
+ * found_max, active ones before others. Returns how many. */
 size_t store_find_client(const struct store *store, uint64_t client_hash, struct span duid,
                          uint32_t iaid, uint8_t type, struct lease_found *ret_found,
                          size_t found_max);

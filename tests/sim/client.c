@@ -125,7 +125,8 @@ static void loss_check(struct sim *sim, const struct client *client, const struc
         struct node *node = &sim->nodes[i];
 
         if (client->state == CLIENT_REBIND && node->heard[client->index] >= 3 &&
-            node->serving_since < client->first_at && node_knows(node, client, held)) {
+            node->answered[client->index] == 0 && node->serving_since < client->first_at &&
+            node_knows(node, client, held)) {
             resource_text(&held->resource, text);
             sim_fail(sim, "client %u lost %s although it kept rebinding and node %u served",
                      client->index, text, i);
@@ -248,7 +249,7 @@ static void begin(struct sim *sim, struct client *client, enum client_state stat
     client->first_at = sim->now;
     client->give_up_at = NEVER;
     for (unsigned i = 0; i < SIM_NODES; i++) {
-        sim->nodes[i].heard[client->index] = 0;
+        sim->nodes[i].heard[client->index] = sim->nodes[i].answered[client->index] = 0;
     }
     client->message = (struct client_message){.type = timers[state].type};
     client->message.xid = (uint32_t)sim_random(sim, 1 << 24);
@@ -426,7 +427,9 @@ static void takeback_check(struct sim *sim, const struct client *client, const s
 {
     char text[64];
 
-    if (client->state != CLIENT_RENEW && client->state != CLIENT_REBIND) {
+    if ((client->state != CLIENT_RENEW && client->state != CLIENT_REBIND) ||
+        check_known(&sim->nodes[node].model, &held->resource)->durable[0].status ==
+            BINDING_ABANDONED) { /* declined here while it was given there */
         return;
     }
     sim->tally.takebacks++;

@@ -107,6 +107,7 @@ unsigned net_tx(struct node *node, struct packet *packets, unsigned count)
         flight.client = (unsigned)peer.lo - 0x100;
         if (flight.client < sim->plan.client_count) {
             check_answer(node, &answer);
+            node->answered[flight.client] += answer.xid == sim->clients[flight.client].message.xid;
             net_send(sim, &flight);
         }
     }

@@ -172,6 +172,7 @@ struct node {
     bool disk_bad;
     usec_t serving_since;            /* NEVER: not serving */
     uint32_t heard[SIM_CLIENTS_MAX]; /* messages of the client's present exchange that came */
+    uint32_t answered[SIM_CLIENTS_MAX];
     struct model model;
     uint32_t lives;
 };

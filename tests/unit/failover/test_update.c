@@ -90,6 +90,9 @@ static void cell_check(unsigned own, unsigned got, unsigned bits)
         struct fo_judgement j;
 
         mine.times.expires_s = mine.times.horizon_s = over ? NOW - 1 : NOW;
+        if (got == BINDING_ACTIVE && own != BINDING_ACTIVE) { /* else: ended_by_time_alone */
+            theirs.times.expires_s = NOW;
+        }
         theirs.times.preferred_lifetime_s = 99; /* nothing is a repetition by accident */
         if (other) {
             theirs.duid = (struct span){duid_b, sizeof(duid_b)};
@@ -126,27 +129,24 @@ static void test_table(void)
     }
 }
 
-/* Apart from each other, one server renewed the lease, for the other its time ran out later on.
- * They must not refuse each other's record for ever: the client's last contact counts. */
+/* Apart from each other, one server renewed the lease, for the other its time ran out. They must
+ * not refuse each other's record for as long as the client renews: who lives goes on. */
 static void test_ended_by_time_alone(void)
 {
     static const uint8_t ends[] = {BINDING_EXPIRED, BINDING_FREE, BINDING_FREE_BACKUP};
     struct lease theirs = lease_of(BINDING_ACTIVE, NOW - 600), mine;
 
-    theirs.times.expires_s = NOW + 600;
     for (unsigned i = 0; i < sizeof(ends); i++) {
         mine = lease_of(ends[i], NOW - 300);
-        mine.times.clt_s = 0;
-        mine.times.partner_raw_clt_s = NOW - 1200;
+        theirs.times.expires_s = NOW + 600;
         CHECK_EQ(judge(FO_PRIMARY, true, &mine, &theirs).code, FO_STATUS_SUCCESS);
         CHECK_EQ(judge(FO_SECONDARY, true, &mine, &theirs).code, FO_STATUS_SUCCESS);
-        mine.times.clt_s = NOW - 300; /* heard here, later */
-        CHECK_EQ(judge(FO_PRIMARY, true, &mine, &theirs).code, FO_STATUS_OUTDATED_BINDING);
-        mine.times.clt_s = 0;
         theirs.times.expires_s = NOW - 100; /* over in any case */
         CHECK_EQ(judge(FO_PRIMARY, true, &mine, &theirs).code, FO_STATUS_OUTDATED_BINDING);
-        theirs.times.expires_s = NOW + 600;
     }
+    mine = lease_of(BINDING_RELEASED, NOW - 300); /* the client's own word stands */
+    theirs.times.expires_s = NOW + 600;
+    CHECK_EQ(judge(FO_PRIMARY, true, &mine, &theirs).code, FO_STATUS_OUTDATED_BINDING);
 }
 
 /* Own clt absent: start-time-of-state; never used: time 0 (F.16). FREE counts the later time. */

@@ -118,6 +118,36 @@ static void test_life(void)
     store_free(store);
 }
 
+/* A client that had many leases before is still found by the one it has. */
+static void test_active_found_first(void)
+{
+    struct store *store = store_of(100, 1, 0);
+    struct lease_found found[4];
+    struct store_committed done;
+    struct sample buf;
+
+    for (uint32_t active = 0; active < 12; active++) {
+        struct lease lease = {.status = 0};
+        bool there = false;
+
+        for (uint32_t i = 0; i < 12; i++) { /* addresses: 3i */
+            struct lease_found base;
+            bool present;
+
+            lease = sample_lease(3 * i, 1, 0, 5, &buf);
+            lease.status = i == active ? BINDING_ACTIVE : BINDING_FREE;
+            present = store_find(store, &lease.resource, &base);
+            CHECK_EQ(commit(store, present ? &base : NULL, &lease, &done), 0);
+        }
+        CHECK_EQ(find_client(store, &lease, found, 4), 4);
+        for (unsigned i = 0; i < 4; i++) {
+            there = there || found[i].lease.status == BINDING_ACTIVE;
+        }
+        CHECK(there);
+    }
+    store_free(store);
+}
+
 static void test_clientless(void)
 {
     struct store *store = store_of(100, 1, 0);
@@ -579,6 +609,7 @@ static void test_many(void)
 static const struct check_test tests[] = {
     {"refusals", test_refusals},
     {"life", test_life},
+    {"active_found_first", test_active_found_first},
     {"clientless", test_clientless},
     {"full", test_full},
     {"relayed", test_relayed},
