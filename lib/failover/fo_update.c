@@ -69,10 +69,13 @@ static sec_t update_time(const struct lease *theirs)
     return sec_max(t->clt_s, t->start_s);
 }
 
-/* The own record's (facts F.16). */
-static sec_t record_time(const struct lease *mine)
+/* The own record's (facts F.16). For a prefix that is free and changes sides it counts since when
+ * it is so, not when a former client of it was heard: the update does not tell of any. */
+static sec_t record_time(const struct lease *mine, const struct lease *theirs)
 {
-    return mine->times.clt_s ? mine->times.clt_s : mine->times.start_s;
+    bool idle = status_is_free(mine->status) && status_is_free(theirs->status);
+
+    return mine->times.clt_s && !idle ? mine->times.clt_s : mine->times.start_s;
 }
 
 /* 0 is before every time: nobody ever used the lease. */
@@ -316,7 +319,7 @@ void fo_update_judge(const struct fo_update_context *context, const struct lease
         return;
     }
     if (mine) {
-        order = order_of(update_time(theirs), record_time(mine));
+        order = order_of(update_time(theirs), record_time(mine, theirs));
         if (context->coverage && status_valid(mine->status)) {
             context->coverage->reached[mine->status][theirs->status][order]++;
         }

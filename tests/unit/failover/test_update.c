@@ -150,6 +150,23 @@ static void test_ended_by_time_alone(void)
 }
 
 /* Own clt absent: start-time-of-state; never used: time 0 (F.16). FREE counts the later time. */
+/* A prefix that changes sides: whom it had as client before, and when, says nothing. */
+static void test_free_changes_side(void)
+{
+    struct lease mine = lease_of(BINDING_FREE_BACKUP, NOW - 9000);
+    struct lease theirs = lease_of(BINDING_FREE, NOW - 9000);
+
+    mine.times.clt_s = NOW - 2000;
+    mine.times.expires_s = mine.times.horizon_s = 0;
+    theirs.times.expires_s = theirs.times.clt_s = 0;
+    theirs.duid.size = 0;
+    CHECK_EQ(judge(FO_SECONDARY, false, &mine, &theirs).code, FO_STATUS_SUCCESS);
+    CHECK_EQ(judge(FO_SECONDARY, true, &mine, &theirs).code, FO_STATUS_SUCCESS);
+    CHECK_EQ(judge(FO_PRIMARY, true, &mine, &theirs).code, FO_STATUS_OUTDATED_BINDING);
+    mine.times.start_s = NOW - 2000; /* it did so here, later */
+    CHECK_EQ(judge(FO_SECONDARY, true, &mine, &theirs).code, FO_STATUS_OUTDATED_BINDING);
+}
+
 static void test_times_compared(void)
 {
     struct lease mine = lease_of(BINDING_ABANDONED, NOW - 2000), theirs;
@@ -456,6 +473,7 @@ static void test_example_3(void)
 
 static const struct check_test tests[] = {
     {"table", test_table},
+    {"free_changes_side", test_free_changes_side},
     {"times_compared", test_times_compared},
     {"ended_by_time_alone", test_ended_by_time_alone},
     {"over", test_over},
