@@ -355,6 +355,7 @@ static void failed(struct sim *sim, struct client *client)
         break;
     case CLIENT_DECLINE:
     case CLIENT_RELEASE:
+        client->generation += client->state == CLIENT_DECLINE;
         held_clear(client);
         idle(sim, client);
         break;
@@ -555,6 +556,7 @@ void client_answer(struct sim *sim, struct client *client, const struct client_m
     if (client->state == CLIENT_RELEASE || client->state == CLIENT_DECLINE) {
         sim->tally.releases += client->state == CLIENT_RELEASE;
         sim->tally.declines += client->state == CLIENT_DECLINE;
+        client->generation += client->state == CLIENT_DECLINE; /* it would not take it again */
         held_clear(client); /* the rest of a client that declined just goes away */
         idle(sim, client);
     } else if (client->state == CLIENT_CONFIRM) {

@@ -539,6 +539,7 @@ static void relation_turn(struct node *node)
         sim_say(node->sim, "node %u: %s -> %s", node->index, fo_state_name(before),
                 fo_state_name(after));
         promise_note(node, before);
+        node->sim->lost_nodes &= after == FO_NORMAL ? ~(1u << node->index) : ~0u;
     }
     serving_note(node);
     stream_pull(node);

@@ -247,6 +247,8 @@ static void fault_begin(struct sim *sim, struct fault *fault)
         sim->storage_lost = true;
         node->wiped = node_is_up(node);
         clients_orphan(sim, fault->node);
+        sim->lost_nodes |= 1u << fault->node;
+        sim->duplicates_excused |= sim->lost_nodes == 3; /* nobody knows anything any more */
         down(sim, fault, true);
         break;
     case FAULT_POWER:

@@ -277,6 +277,7 @@ struct sim {
     bool quiet;              /* clients begin nothing new */
     bool duplicates_excused; /* the operator's word was wrong: no invariant 1 from there on */
     bool storage_lost;
+    unsigned lost_nodes; /* bits: disk destroyed, not in NORMAL since */
     unsigned failures;
     char failure[256]; /* the first */
     struct tally tally;

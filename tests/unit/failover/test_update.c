@@ -149,6 +149,18 @@ static void test_ended_by_time_alone(void)
     CHECK_EQ(judge(FO_PRIMARY, true, &mine, &theirs).code, FO_STATUS_OUTDATED_BINDING);
 }
 
+/* The secondary still tells of a lease's end while the primary hands the prefix over: what began
+ * later stands, whenever the client was heard last. */
+static void test_hand_over_crossed(void)
+{
+    struct lease mine = lease_of(BINDING_FREE_BACKUP, NOW - 10), theirs;
+
+    mine.times.clt_s = NOW - 3000;
+    theirs = lease_of(BINDING_FREE, NOW - 1000);
+    theirs.times.clt_s = 0;
+    CHECK_EQ(judge(FO_PRIMARY, true, &mine, &theirs).code, FO_STATUS_OUTDATED_BINDING);
+}
+
 /* Own clt absent: start-time-of-state; never used: time 0 (F.16). FREE counts the later time. */
 /* A prefix that changes sides: whom it had as client before, and when, says nothing. */
 static void test_free_changes_side(void)
@@ -476,6 +488,7 @@ static const struct check_test tests[] = {
     {"free_changes_side", test_free_changes_side},
     {"times_compared", test_times_compared},
     {"ended_by_time_alone", test_ended_by_time_alone},
+    {"hand_over_crossed", test_hand_over_crossed},
     {"over", test_over},
     {"incomplete", test_incomplete},
     {"apply", test_apply},
