@@ -19,6 +19,7 @@
 
 struct event_base;
 struct methods;
+struct events;
 struct http;
 
 enum {
@@ -37,7 +38,8 @@ struct http_config {
     const char *listen;           /* "[::1]:8647" */
     const struct config_tls *tls; /* NULL: in clear */
     const struct jsonrpc *rpc;
-    struct methods *methods; /* for GET /metrics */
+    struct methods *methods; /* for GET /metrics and GET /events */
+    const struct events *events;
     /* "serving" for GET /healthz to be well. */
     const char *(*state)(void *ctx);
     const struct access *const *access; /* where the one in force stands */
@@ -63,6 +65,9 @@ struct http_stats {
     uint64_t handshakes_failed;
     uint64_t answer_bytes; /* not yet taken */
 };
+
+/* There are new events, for streams that wait for them. */
+void http_events_wake(struct http *http);
 
 void http_stats_get(const struct http *http, struct http_stats *ret_stats);
 

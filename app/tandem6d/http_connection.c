@@ -255,12 +255,12 @@ void http_stream_start(struct http_connection *connection, const char *content_t
     }
 }
 
-void http_streams_wake(struct http *http)
+void http_events_wake(struct http *http)
 {
     for (unsigned i = 0; http->stats.streams && i < HTTP_CONNECTIONS_MAX; i++) {
         struct http_connection *connection = &http->connections[i];
 
-        if (connection->http && connection->phase == HTTP_PHASE_STREAM) {
+        if (connection->http && connection->source.endless) {
             go_on_soon(connection);
         }
     }
@@ -313,6 +313,9 @@ static void stream_step(struct http_connection *connection)
     rpc_leave(connection->http);
     if (more == HTTP_MORE_END || evbuffer_get_length(piece)) {
         phase_enter(connection, more == HTTP_MORE_END ? HTTP_PHASE_ANSWER : HTTP_PHASE_STREAM);
+    }
+    if (more == HTTP_MORE_NOW && evbuffer_get_length(piece) == 0) {
+        go_on_soon(connection); /* it only looked around: nothing will be taken that calls again */
     }
     piece_send(connection, piece, more == HTTP_MORE_END);
     evbuffer_free(piece);

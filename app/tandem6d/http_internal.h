@@ -89,8 +89,6 @@ void http_answer_taken(struct http_connection *connection, const char *content_t
 /* Starts an answer made piece by piece; takes the source. */
 void http_stream_start(struct http_connection *connection, const char *content_type,
                        const struct http_stream *source);
-/* All streams that wait look again. */
-void http_streams_wake(struct http *http);
 
 /* Who calls and from where, with the roles of now. */
 struct jsonrpc_caller http_caller(const struct http_connection *connection);
@@ -98,6 +96,9 @@ struct jsonrpc_caller http_caller(const struct http_connection *connection);
 /* http_routes.c. Before the body: 0, or the status to refuse the request with; then the answer. */
 enum http_status http_route_check(const struct http_connection *connection, const char **ret_why);
 void http_route_run(struct http_connection *connection, struct span body);
+
+/* http_events.c. */
+void http_events_run(struct http_connection *connection);
 
 /* http_tls.c: certificate, key and authorities as one context; each connection keeps what it
  * started with. */

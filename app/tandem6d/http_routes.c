@@ -14,12 +14,14 @@ struct route {
 static void run_rpc(struct http_connection *connection, struct span body);
 static void run_healthz(struct http_connection *connection, struct span body);
 static void run_metrics(struct http_connection *connection, struct span body);
+static void run_events(struct http_connection *connection, struct span body);
 
 static const struct route routes[] = {
     /* Methods check the role themselves. */
     {"/rpc", HTTP_POST, true, run_rpc},
     {"/healthz", HTTP_GET, true, run_healthz},
     {"/metrics", HTTP_GET, false, run_metrics},
+    {"/events", HTTP_GET, false, run_events},
 };
 
 static const struct route *route_find(const char *path)
@@ -125,4 +127,10 @@ static void run_metrics(struct http_connection *connection, struct span body)
     }
     source.ctx = scrape;
     http_stream_start(connection, METRICS_CONTENT_TYPE, &source);
+}
+
+static void run_events(struct http_connection *connection, struct span body)
+{
+    (void)body;
+    http_events_run(connection);
 }

@@ -12,7 +12,10 @@
 #include "base/log.h"
 #include "http.h"
 #include "mgmt.h"
+#include "observe/alarm.h"
 #include "observe/audit.h"
+#include "observe/events.h"
+#include "server/lease_tap.h"
 
 static_assert((int)HTTP_ERROR_MAX >= (int)ACCESS_ERROR_MAX, "one buffer for both");
 
@@ -22,6 +25,9 @@ struct manage {
     struct methods *methods;
     struct audit *audit;
     struct audit_file *audit_file;
+    struct events *events;
+    struct alarms *alarms;
+    struct lease_tap *tap;
     struct access *access;
     struct mgmt *mgmt; /* NULL: no socket */
     struct http *http; /* NULL: no listener */
@@ -51,6 +57,7 @@ static int socket_start(struct manage *manage, const struct config *config)
         .socket_path = config->management_socket,
         .rpc = methods_jsonrpc(manage->methods),
         .access = (const struct access *const *)&manage->access,
+        .events = manage->events,
         .enter = call_enter,
         .leave = call_leave,
         .ctx = manage,
@@ -72,6 +79,7 @@ static int http_start(struct manage *manage, const struct config *config)
         .tls = config->has_management_tls ? &config->management_tls : NULL,
         .rpc = methods_jsonrpc(manage->methods),
         .methods = manage->methods,
+        .events = manage->events,
         .state = http_state,
         .access = (const struct access *const *)&manage->access,
         .enter = call_enter,
@@ -156,16 +164,37 @@ static void program(void *ctx, struct methods_program *ret_program)
     };
 }
 
+enum {
+    EVENTS_A_SECOND_LOG2 = 18 /* what numbers have room for between start and restart */
+};
+
+static int events_start(struct manage *manage)
+{
+    struct server *server = manage->status->server;
+    uint64_t started_unix_s = (uint64_t)server->started_s + SEC_UNIX_OFFSET;
+    int r = events_new(EVENTS_KEPT, started_unix_s << EVENTS_A_SECOND_LOG2, &manage->events);
+
+    r = r ? r : alarms_new(&manage->alarms);
+    manage->tap = r ? NULL : calloc(1, sizeof(*manage->tap));
+    server->tap = manage->tap; /* before the journal thread runs */
+    return r == 0 && manage->tap == NULL ? -ENOMEM : r;
+}
+
 static int methods_start(struct manage *manage, const struct config *config)
 {
     struct methods_env env = status_env(manage->status);
     int r = audit_start(manage, config);
+
+    r = r ? r : events_start(manage);
 
     env.program = program;
     env.program_ctx = manage;
     env.audit = manage->audit;
     env.audit_line = audit_line;
     env.audit_ctx = manage;
+    env.events = manage->events;
+    env.alarms = manage->alarms;
+    env.tap = manage->tap;
     return r ? r : methods_new(&env, &manage->methods);
 }
 
@@ -209,12 +238,40 @@ void manage_free(struct manage *manage)
     methods_free(manage->methods);
     audit_file_close(manage->audit_file);
     audit_free(manage->audit);
+    manage->status->server->tap = NULL; /* the journal thread has ended */
+    free(manage->tap);
+    alarms_free(manage->alarms);
+    events_free(manage->events);
     free(manage);
+}
+
+static void alarms_turn(struct manage *manage)
+{
+    uint32_t alarms = atomic_load(&manage->status->server->alarms);
+
+    for (size_t i = 0; i < STATUS_ALARM_COUNT; i++) {
+        const struct status_alarm *row = &status_alarms[i];
+
+        methods_alarm(manage->methods, &(struct alarm_state){row->check, "", row->level,
+                                                             row->raised, alarms & row->alarm});
+    }
 }
 
 void manage_turn(struct manage *manage)
 {
     (void)methods_pool_step(manage->methods);
+    alarms_turn(manage);
+    if (manage->mgmt) {
+        methods_events_watch(manage->methods, mgmt_event_topics(manage->mgmt));
+    }
+    if (methods_events_turn(manage->methods)) {
+        if (manage->mgmt) {
+            mgmt_events_wake(manage->mgmt);
+        }
+        if (manage->http) {
+            http_events_wake(manage->http);
+        }
+    }
 }
 
 bool manage_wants_end(const struct manage *manage)
@@ -236,4 +293,5 @@ void manage_reload(struct manage *manage, const struct config *config)
     if (manage->http && http_reload(manage->http, error)) {
         log_error("%s: the old certificate stays in use", error);
     }
+    methods_config_event(manage->methods);
 }

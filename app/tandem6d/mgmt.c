@@ -13,9 +13,11 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "observe/events.h"
 
 enum {
-    BACKLOG = 16
+    BACKLOG = 16,
+    EVENTS_TURN_MAX = 64, /* events one connection gets in one turn */
 };
 
 struct connection {
@@ -23,6 +25,7 @@ struct connection {
     struct bufferevent *stream;
     struct event *again; /* goes on with the next request in the next turn of the loop */
     struct access_subject subject;
+    struct event_subscriptions subscriptions;
     msec_t active_ms; /* last request */
     bool ended;       /* nothing more will be read: answer what is there, then close */
     bool closing;     /* close once everything is sent */
@@ -248,6 +251,7 @@ static struct connection *connection_take(struct mgmt *mgmt)
             return connection;
         }
         if (evbuffer_get_length(bufferevent_get_output(connection->stream)) == 0 &&
+            connection->subscriptions.used == 0 &&
             (oldest == NULL || connection->active_ms < oldest->active_ms)) {
             oldest = connection;
         }
@@ -309,6 +313,7 @@ static void request_handle(struct connection *connection, const void *bytes, siz
         .roles = access_roles(*config->access, &connection->subject),
         .who = connection->subject.who,
         .from = "unix",
+        .subscriptions = config->events ? &connection->subscriptions : NULL,
     };
     struct jsonrpc_reply reply = {0};
     int err;
@@ -373,6 +378,57 @@ static bool request_take(struct connection *connection)
     return true;
 }
 
+/* Some of the events the connection waits for; on_written comes back for more. */
+static void events_send(struct connection *connection)
+{
+    struct evbuffer *out = bufferevent_get_output(connection->stream);
+    struct event_subscriptions *all = &connection->subscriptions;
+    char text[EVENT_TEXT_MAX], name[] = "s1";
+    size_t size;
+
+    for (unsigned i = 0; i < EVENT_SUBSCRIPTIONS_MAX; i++) {
+        name[1] = (char)('1' + i);
+        for (unsigned k = 0; (all->used & 1u << i) && k < EVENTS_TURN_MAX; k++) {
+            enum event_read read =
+                event_text(connection->mgmt->config.events, &all->cursors[i], name, text, &size);
+
+            if (read == EVENT_READ_NONE) {
+                break;
+            }
+            (void)evbuffer_add(out, text, size);
+            if (read == EVENT_READ_MORE) {
+                (void)event_add(connection->again, &(struct timeval){0, 0});
+                break;
+            }
+        }
+    }
+}
+
+void mgmt_events_wake(struct mgmt *mgmt)
+{
+    static const struct timeval at_once = {0, 0};
+
+    for (unsigned i = 0; i < MGMT_CONNECTIONS_MAX; i++) {
+        if (mgmt->connections[i].subscriptions.used) {
+            (void)event_add(mgmt->connections[i].again, &at_once);
+        }
+    }
+}
+
+unsigned mgmt_event_topics(const struct mgmt *mgmt)
+{
+    unsigned topics = 0;
+
+    for (unsigned i = 0; i < MGMT_CONNECTIONS_MAX; i++) {
+        const struct event_subscriptions *all = &mgmt->connections[i].subscriptions;
+
+        for (unsigned k = 0; k < EVENT_SUBSCRIPTIONS_MAX; k++) {
+            topics |= all->used & 1u << k ? all->cursors[k].topics : 0;
+        }
+    }
+    return topics;
+}
+
 /* One request per turn, none while an answer is still on its way: so one caller can neither hold
  * the loop nor fill the memory. */
 static void connection_go_on(struct connection *connection)
@@ -393,6 +449,8 @@ static void connection_go_on(struct connection *connection)
         }
     } else if (connection->ended) {
         connection_free(connection);
+    } else if (connection->subscriptions.used) {
+        events_send(connection);
     }
 }
 
@@ -427,12 +485,14 @@ static void on_event(struct bufferevent *stream, short events, void *ctx)
 {
     struct connection *connection = ctx;
 
-    (void)stream;
     if (events & BEV_EVENT_EOF) {
         connection->ended = true;
         if (!event_pending(connection->again, EV_TIMEOUT, NULL)) {
             connection_go_on(connection);
         }
+    } else if ((events & BEV_EVENT_TIMEOUT) && (events & BEV_EVENT_READING) &&
+               connection->subscriptions.used) {
+        (void)bufferevent_enable(stream, EV_READ); /* it listens */
     } else if (events & (BEV_EVENT_ERROR | BEV_EVENT_TIMEOUT)) {
         connection_free(connection);
     }

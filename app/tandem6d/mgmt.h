@@ -30,6 +30,7 @@ struct mgmt_config {
     const char *socket_path;
     const struct jsonrpc *rpc;
     const struct access *const *access; /* where the one in force stands */
+    const struct events *events;        /* NULL: nothing to subscribe to */
     unsigned idle_s, stall_s;           /* 0 = the defaults above */
     /* Around each call, so that the methods run as a registered, online QSBR reader; may be NULL.
      */
@@ -47,5 +48,11 @@ int mgmt_new(const struct mgmt_config *config, struct mgmt **ret_mgmt, char *ret
 void mgmt_free(struct mgmt *mgmt);
 
 unsigned mgmt_connection_count(const struct mgmt *mgmt);
+
+/* There are new events: subscribers get theirs. */
+void mgmt_events_wake(struct mgmt *mgmt);
+
+/* What the subscribers want, bits 1 << enum event_topic. */
+unsigned mgmt_event_topics(const struct mgmt *mgmt);
 
 #endif

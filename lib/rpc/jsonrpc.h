@@ -67,6 +67,7 @@ extern const struct jsonrpc_error_row jsonrpc_errors[];
 
 struct jsonrpc_call;
 struct jsonrpc_method;
+struct event_subscriptions; /* observe/events.h */
 
 /* Told of every call of a method whose role is not view, refused ones too, after it ran: code 0, or
  * the error's, then with call->reason and call->message. */
@@ -100,6 +101,8 @@ struct jsonrpc_caller {
     unsigned roles;   /* bits 1 << enum jsonrpc_role */
     const char *who;  /* "uid 0", "CN=alice"; NULL: not known */
     const char *from; /* "unix", "https [2001:db8::7]:40122"; NULL: not known */
+    struct event_subscriptions
+        *subscriptions; /* of the connection; NULL: it takes no notifications */
 };
 
 struct jsonrpc_call {

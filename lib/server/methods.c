@@ -12,6 +12,7 @@ const struct jsonrpc_method *const methods_table[] = {
     methods_config_table,
     methods_failover_table,
     methods_audit_table,
+    methods_events_table,
     NULL,
 };
 

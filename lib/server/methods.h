@@ -81,6 +81,11 @@ struct methods_program {
 struct relation;
 struct fo_time;
 struct audit;
+struct events;
+struct event_cursor;
+struct alarms;
+struct alarm_state;
+struct lease_tap;
 
 /* Everything but store, policy, config, counters and now may be NULL: then the answers leave that
  * part out. The indexed questions return false behind the last item. Texts live until the next
@@ -109,6 +114,9 @@ struct methods_env {
     struct audit *audit;                             /* observe/audit.h */
     void (*audit_line)(void *ctx, const char *line); /* each entry as JSON; with audit_ctx */
     void *audit_ctx;
+    struct events *events; /* observe/events.h */
+    struct alarms *alarms; /* observe/alarm.h */
+    struct lease_tap *tap; /* lease_tap.h; NULL: leases are not told */
     void *ctx;
 };
 
@@ -127,6 +135,19 @@ bool methods_pool_step(struct methods *methods);
 
 /* True when a maintenance of the whole server has handed over everything: the process may end. */
 bool methods_maintenance_done(const struct methods *methods);
+
+/* What happened: raises or clears an alarm; tells that the configuration was read again. */
+void methods_alarm(struct methods *methods, const struct alarm_state *state);
+void methods_config_event(struct methods *methods);
+/* Once in a control turn: looks what is to be told. True when there are new events. */
+bool methods_events_turn(struct methods *methods);
+/* Somebody reads events of these topics; say it again within a minute. */
+void methods_events_watch(struct methods *methods, unsigned topics);
+/* A reader's cursor from the parameters of events.subscribe, checked against
+ * methods_subscribe_fields. False when the filter is too long. */
+bool methods_event_cursor(struct methods *methods, const json_t *params,
+                          struct event_cursor *ret_cursor);
+extern const struct field methods_subscribe_fields[];
 
 /* All groups, ended by NULL; for documents made without a server. */
 extern const struct jsonrpc_method *const methods_table[];

@@ -99,6 +99,7 @@ void methods_audit(const struct jsonrpc_call *call, const struct jsonrpc_method 
     params_digest(method->name, call->params, entry.params, sizeof(entry.params));
     kept = audit_add(env->audit, &entry);
     json = entry_json(kept);
+    methods_event(call->rpc->ctx, EVENT_AUDIT, json_incref(json));
     line = json ? json_dumps(json, JSON_COMPACT) : NULL;
     if (line && env->audit_line) {
         env->audit_line(env->audit_ctx, line);

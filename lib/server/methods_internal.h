@@ -2,6 +2,7 @@
 #ifndef SERVER_METHODS_INTERNAL_H
 #define SERVER_METHODS_INTERNAL_H
 
+#include "observe/events.h"
 #include "server/methods.h"
 #include "server/relation_operator.h"
 
@@ -33,11 +34,24 @@ struct outlook_walk {
     struct relation_outlook outlook;
 };
 
+enum {
+    METHODS_RELATIONS_MAX = 64
+};
+
+/* What the events are made from. */
+struct event_watch {
+    sec_t until_s;                                  /* leases are told until then */
+    unsigned relation_state[METHODS_RELATIONS_MAX]; /* 0: not looked yet; else the state + 1 */
+    sec_t pools_s;                                  /* of the count last looked at */
+    uint64_t told;                                  /* number of the last event of the last turn */
+};
+
 struct methods {
     struct methods_env env;
     struct jsonrpc rpc;
     struct pool_walk walk;
     struct outlook_walk outlook;
+    struct event_watch watch;
     bool maintenance; /* the process ends when all relationships are handed over */
 };
 
@@ -54,6 +68,10 @@ extern const struct jsonrpc_method methods_stats_table[];
 extern const struct jsonrpc_method methods_config_table[];
 extern const struct jsonrpc_method methods_failover_table[];
 extern const struct jsonrpc_method methods_audit_table[];
+extern const struct jsonrpc_method methods_events_table[];
+
+/* Tells one event; takes data (methods_events.c). */
+void methods_event(struct methods *methods, enum event_topic topic, json_t *data);
 
 /* The dispatcher's audit hook (methods_audit.c). */
 jsonrpc_audit_fn methods_audit;

@@ -4,6 +4,7 @@
 
 #include "server/apply.h"
 #include "server/dirty.h"
+#include "server/lease_tap.h"
 #include "server/worker.h"
 
 static int rings_new(struct server *server)
@@ -241,10 +242,15 @@ void server_on_durable(void *ctx, uint32_t slot, struct span bytes)
 {
     struct server *server = ctx;
     bool full = record_kind_of(bytes) == RECORD_LEASE_FULL;
+    bool tapped = server->tap && lease_tap_is_open(server->tap);
     struct record record;
 
-    if (slot == CHANGE_SLOT_NONE || (!full && !server->dirty) || record_parse(bytes, &record)) {
+    if (slot == CHANGE_SLOT_NONE || (!full && !server->dirty && !tapped) ||
+        record_parse(bytes, &record)) {
         return;
+    }
+    if (tapped) {
+        lease_tap_put(server->tap, slot, record.lease.version);
     }
     if (full) {
         store_identity_durable(server->store, slot, &record.lease.resource, record.lease.version);

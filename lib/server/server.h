@@ -67,6 +67,7 @@ struct server {
     struct counters control_counters;   /* the control core's own */
     struct claims *claims;              /* apply.h; control core only */
     struct dirty *dirty;                /* dirty.h; NULL without failover */
+    struct lease_tap *tap;              /* lease_tap.h; set before threads run; NULL: none */
     struct server_endpoint *endpoints;  /* one per relationship; NULL without failover */
     unsigned endpoint_count;
     sec_t started_s;

@@ -82,18 +82,20 @@ class HttpServer(Scenario):
         """The certificate a usual call comes with."""
         return self.authority.context("admin") if self.secure else None
 
-    def connect(self, timeout=20):
+    def connect(self, timeout=20, receive_buffer=None):
         """A plain TCP connection to the port."""
         connection = self.lab.socket(self.ns, socket.AF_INET6, socket.SOCK_STREAM)
         connection.settimeout(timeout)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if receive_buffer:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         connection.connect((self.host, PORT))
         return connection
 
-    def open(self, context=None, timeout=20):
+    def open(self, context=None, timeout=20, receive_buffer=None):
         """An http.client connection over a socket in the server's namespace."""
         connection = http.client.HTTPConnection(f"[{self.host}]", PORT, timeout=timeout)
-        connection.sock = self.connect(timeout)
+        connection.sock = self.connect(timeout, receive_buffer)
         context = context or self.context()
         if context:
             connection.sock = context.wrap_socket(connection.sock)
