@@ -5,6 +5,7 @@
 #define TANDEM6D_CLOCK_H
 
 #include <stdatomic.h>
+#include <sys/timex.h>
 #include <time.h>
 
 #include "base/units.h"
@@ -34,9 +35,18 @@ static inline void clock_start(struct clock *clock)
     atomic_store(&clock->offset_ms, clock_wall_offset_ms());
 }
 
+/* True when the kernel says that something - NTP, PTP - keeps the wall clock right. */
+static inline bool clock_synchronised(void)
+{
+    struct timex timex = {.modes = 0};
+    int state = adjtimex(&timex);
+
+    return state >= 0 && state != TIME_ERROR && (timex.status & STA_UNSYNC) == 0;
+}
+
 /* Boot only: the program's clock runs that much ahead of the wall clock, which is known to be
- * behind. */
-static inline void clock_advance(struct clock *clock, sec_t seconds)
+ * wrong. */
+static inline void clock_advance(struct clock *clock, int32_t seconds)
 {
     atomic_fetch_add(&clock->offset_ms, (int64_t)seconds * 1000);
 }

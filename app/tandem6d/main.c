@@ -19,6 +19,7 @@
 #include "port.h"
 #include "restart.h"
 #include "server/control.h"
+#include "server/trust.h"
 #include "status.h"
 #include "threads.h"
 #include "version.h"
@@ -35,6 +36,7 @@ struct app {
     const char *config_path;
     struct config *config;
     struct clock clock;
+    struct trust trust;
     struct identity identity;
     struct disk_dir *disk_dir;
     struct disk disk, journal_disk;
@@ -181,6 +183,39 @@ static int boot_state(struct app *app, bool repair)
     return boot_log(app, repair);
 }
 
+static void rest_tell(const struct app *app, msec_t now_ms)
+{
+    if (app->trust.rest_until_ms) {
+        log_notice("leases promised by a clock that was not believed: nothing expires or is reused "
+                   "for %" PRIu64 " s",
+                   (app->trust.rest_until_ms - now_ms) / 1000);
+    }
+}
+
+static int boot_clock(struct app *app)
+{
+    msec_t now_ms = clock_mono_ms();
+    sec_t wall = clock_now(&app->clock, now_ms), now;
+    bool synchronised = clock_synchronised();
+    int r = trust_boot(&app->trust, app->server, wall, synchronised, now_ms, &now);
+
+    if (r) {
+        return r;
+    }
+    clock_advance(&app->clock, (int32_t)(now - wall));
+    app->server->trust = &app->trust;
+    if (app->trust.doubt != TRUST_NONE) {
+        log_error(
+            "%s: no lease expires or is reused until it is synchronised, likely, or confirmed "
+            "with server.confirm_clock",
+            trust_doubt_text(app->trust.doubt));
+    } else if (!synchronised) {
+        log_warn("the kernel does not call the clock synchronised: see to NTP or PTP");
+    }
+    rest_tell(app, now_ms);
+    return 0;
+}
+
 static int boot_policy(struct app *app)
 {
     struct policy *old = NULL;
@@ -190,16 +225,12 @@ static int boot_policy(struct app *app)
         log_error("the configuration cannot be put to use: %s", strerror(-r));
         return r;
     }
-    sweep_arm_all(app->server, app_now(app));
-    if (!control_clock_check(app->server, app_now(app))) {
-        atomic_store(&app->server->clock_trusted, false);
-        /* No earlier than the log: what is promised now must not seem over once the clock is right.
-         */
-        clock_advance(&app->clock, control_clock_last(app->server) - app_now(app));
-        log_error(
-            "the clock is behind what the log last saw: no lease expires or is reused until it has "
-            "caught up");
+    r = boot_clock(app);
+    if (r) {
+        log_error("no memory: %s", strerror(-r));
+        return r;
     }
+    sweep_arm_all(app->server, app_now(app));
     return 0;
 }
 
@@ -234,23 +265,31 @@ static void alarms_tell(struct app *app)
     app->alarms_told = alarms;
 }
 
+static void clock_turn(struct app *app, msec_t now_ms)
+{
+    bool doubted = app->trust.doubt != TRUST_NONE;
+    int64_t step_ms = clock_check(&app->clock);
+
+    if (trust_turn(&app->trust, now_ms, clock_now(&app->clock, now_ms), step_ms / 1000,
+                   doubted && clock_synchronised())) {
+        clock_start(&app->clock);
+        log_notice("the wall clock is believed now, %.1f s from where this program's was",
+                   (double)step_ms / 1000);
+        rest_tell(app, now_ms);
+        step_ms = 0;
+    }
+    if (step_ms && !doubted && !app->clock_step_told) {
+        log_warn("the wall clock stepped by %.1f s: not followed; restart when it is right",
+                 (double)step_ms / 1000);
+    }
+    app->clock_step_told = step_ms != 0;
+}
+
 static void slow_turn(struct app *app, msec_t now_ms)
 {
-    int64_t step_ms;
-
     if (now_ms - app->slow_ms >= SLOW_INTERVAL_MS) {
         app->slow_ms = now_ms;
-        step_ms = clock_check(&app->clock);
-        if (step_ms >= 0 && !atomic_load(&app->server->clock_trusted)) {
-            clock_start(&app->clock); /* the wall clock has caught up, or was set right */
-            atomic_store(&app->server->clock_trusted, true);
-            step_ms = 0;
-        }
-        if (step_ms && !app->clock_step_told) {
-            log_warn("the wall clock stepped by %.1f s: not followed; restart when it is right",
-                     (double)step_ms / 1000);
-        }
-        app->clock_step_told = step_ms != 0;
+        clock_turn(app, now_ms);
         status_turn(&app->status, now_ms);
     }
     if (now_ms - app->link_ms >= LINK_INTERVAL_MS) {

@@ -4,6 +4,7 @@
 
 #include "link.h"
 #include "server/relation.h"
+#include "server/trust.h"
 #include "server/worker.h"
 #include "version.h"
 
@@ -18,9 +19,9 @@ const struct status_alarm status_alarms[STATUS_ALARM_COUNT] = {
      "store.long_leases_max and restart",
      "all leases hold what their relays said"},
     {ALARM_CLOCK, "clock", "error",
-     "the clock is behind what the log last saw: nothing expires or is reused until it has caught "
-     "up",
-     "the clock is trusted again"},
+     "the clock is not believed: nothing expires or is reused until it is synchronised, likely, or "
+     "confirmed with server.confirm_clock",
+     "the clock is believed"},
     {ALARM_LINK_DOWN, "link", "warn", "a port has no link: see server.status for which",
      "all ports have link"},
     {ALARM_HORIZON, "horizon", "error",
@@ -176,6 +177,13 @@ static void env_wake(void *ctx)
     }
 }
 
+static bool env_confirm_clock(void *ctx)
+{
+    struct trust *trust = ((struct status *)ctx)->server->trust;
+
+    return trust && trust_confirm(trust);
+}
+
 struct methods_env status_env(struct status *status)
 {
     return (struct methods_env){
@@ -194,6 +202,7 @@ struct methods_env status_env(struct status *status)
         .relation = env_relation,
         .time = env_time,
         .wake = env_wake,
+        .confirm_clock = env_confirm_clock,
         .ctx = status,
     };
 }

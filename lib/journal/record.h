@@ -20,6 +20,7 @@ enum meta_key {
     META_HORIZON = 1,       /* sec_t: may operate until then (design 2) */
     META_CLEAN_STOP = 2,    /* sec_t: stopped cleanly at that time; 0 = running */
     META_VERSION_FLOOR = 3, /* u64: versions of forgotten leases were at most this */
+    META_CLOCK_DOUBTED = 4, /* u32: 1 = promises were made by a clock that may be too early */
     META_ENDPOINT = 0x100,  /* + relationship number: failover endpoint state, owner's encoding */
     META_VALUE_MAX = 512,
 };

@@ -22,10 +22,17 @@ static int read_server(struct reader *reader)
 {
     const json_t *server = json_object_get(reader->root, "server");
     struct config *config = reader->config;
+    const char *clock;
     int err = read_string(reader, schema_server, server, "name", &config->server_name);
 
     err = err ? err : read_string(reader, schema_server, server, "state_dir", &config->state_dir);
     err = err ? err : read_string(reader, schema_server, server, "log_level", &config->log_level);
+    err = err ? err : read_string(reader, schema_server, server, "clock", &clock);
+    if (err == 0) {
+        config->clock = strcmp(clock, "synchronised") == 0 ? CONFIG_CLOCK_SYNCHRONISED
+                        : strcmp(clock, "trusted") == 0    ? CONFIG_CLOCK_TRUSTED
+                                                           : CONFIG_CLOCK_PLAUSIBLE;
+    }
     err = err ? err : read_octets(reader, server, "duid", &config->server_duid);
     return err ? err : read_octets(reader, server, "allocation_secret", &config->allocation_secret);
 }

@@ -25,6 +25,13 @@ struct config_port {
     uint16_t mtu; /* 0 = 1500 */
 };
 
+/* When the wall clock is believed at start, see server.clock. */
+enum config_clock {
+    CONFIG_CLOCK_PLAUSIBLE,
+    CONFIG_CLOCK_SYNCHRONISED,
+    CONFIG_CLOCK_TRUSTED
+};
+
 enum config_poll {
     CONFIG_POLL_ADAPTIVE, /* sleeps at most 200 us when idle */
     CONFIG_POLL_BUSY,     /* never sleeps */
@@ -75,6 +82,7 @@ struct config_error;
 struct config {
     const char *server_name;
     const char *state_dir;
+    enum config_clock clock;
     struct span server_duid;       /* configured, or size 0: made once and kept in state_dir */
     struct span allocation_secret; /* 16 octets, or size 0: made once and kept in state_dir */
     uint32_t leases_max;

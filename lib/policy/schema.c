@@ -6,6 +6,7 @@
 #include "policy/internal.h"
 
 static const char *const log_levels[] = {"error", "warn", "notice", "info", "debug", NULL};
+static const char *const clock_modes[] = {"plausible", "synchronised", "trusted", NULL};
 static const char *const poll_modes[] = {"adaptive", "busy", NULL};
 static const char *const pool_types[] = {"address", "prefix", NULL};
 static const char *const roles[] = {"primary", "secondary", NULL};
@@ -31,6 +32,7 @@ const struct field schema_server[] = {
     ROW("duid", FIELD_HEX, .min = DUID_SIZE_MIN, .max = DUID_SIZE_MAX, .help = "Server DUID (RFC 9915 11). Left out: made once and kept in state_dir."),
     ROW("allocation_secret", FIELD_HEX, .min = 16, .max = 16, .help = "Key of the hash that chooses addresses for clients. Left out: made once and kept in state_dir. Give both failover partners the same."),
     ROW("log_level", FIELD_STRING, .choices = log_levels, .fallback = "\"info\"", .help = "Least severity that is logged."),
+    ROW("clock", FIELD_STRING, .choices = clock_modes, .fallback = "\"plausible\"", .help = "When the system's clock is believed at start; until then nothing expires or is reused. plausible: the kernel calls it synchronised, or it is no earlier and at most a day later than the log's last time; synchronised: the kernel calls it synchronised; trusted: always."),
     END_ROW};
 
 const struct field schema_store[] = {

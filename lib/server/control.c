@@ -9,9 +9,8 @@ void control_init(struct control *control, struct server *server)
     *control = (struct control){.server = server, .sweep = {.server = server}};
 }
 
-/* Writes a four-octet meta record; false when the ring is full. */
-static bool meta_publish(struct server *server, uint32_t key, uint32_t value,
-                         uint64_t *ret_position)
+bool control_meta_publish(struct server *server, uint32_t key, uint32_t value,
+                          uint64_t *ret_position)
 {
     struct change_ring *ring = server_control_ring(server);
     uint8_t bytes[4];
@@ -46,9 +45,9 @@ void control_horizon_turn(struct control *control, sec_t now)
         return;
     }
     if (!control->clean_stop_cleared) {
-        control->clean_stop_cleared = meta_publish(server, META_CLEAN_STOP, 0, &position);
+        control->clean_stop_cleared = control_meta_publish(server, META_CLEAN_STOP, 0, &position);
     }
-    if (meta_publish(server, META_HORIZON, now + length_s, &control->horizon_position)) {
+    if (control_meta_publish(server, META_HORIZON, now + length_s, &control->horizon_position)) {
         control->horizon_pending_s = now + length_s;
     }
 }
@@ -79,8 +78,7 @@ static void alarms_turn(struct control *control, sec_t now)
     alarm_set(server, ALARM_LEASE_INFO, store.cut_leases != 0);
     alarm_set(server, ALARM_LINK_DOWN, down);
     alarm_set(server, ALARM_HORIZON, until != 0 && sec_after(now, until));
-    alarm_set(server, ALARM_CLOCK,
-              !atomic_load_explicit(&server->clock_trusted, memory_order_relaxed));
+    alarm_set(server, ALARM_CLOCK, server->clock_doubted);
 }
 
 bool control_turn(struct control *control, sec_t now)
@@ -97,7 +95,7 @@ void control_stop_mark(struct control *control, sec_t now)
 {
     uint64_t position;
 
-    (void)meta_publish(control->server, META_CLEAN_STOP, now, &position);
+    (void)control_meta_publish(control->server, META_CLEAN_STOP, now, &position);
 }
 
 sec_t control_clock_last(const struct server *server)

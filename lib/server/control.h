@@ -27,12 +27,15 @@ void control_horizon_turn(struct control *control, sec_t now);
  * journal. */
 void control_stop_mark(struct control *control, sec_t now);
 
-/* Boot, after replay: the last time the disk knows of. */
+/* Boot, after replay: the last time the disk knows of, if it knows any (disk_horizon_s). */
 sec_t control_clock_last(const struct server *server);
 
-/* Boot, after replay: false when now, the wall clock, is behind that time. Nothing may expire or be
- * reused then until the wall clock has caught up (design invariant 10), and the program's clock
- * starts at that time. */
+/* Boot, after replay: false when now, the wall clock, is behind that time. What a server does about
+ * its clock is trust.h's business. */
 bool control_clock_check(const struct server *server, sec_t now);
+
+/* Writes a four-octet meta record; false when the control core's ring is full. */
+bool control_meta_publish(struct server *server, uint32_t key, uint32_t value,
+                          uint64_t *ret_position);
 
 #endif

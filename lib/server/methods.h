@@ -104,6 +104,7 @@ struct methods_env {
     bool (*worker)(void *ctx, unsigned index, struct methods_worker *ret_worker);
     bool (*port)(void *ctx, unsigned index, struct methods_port *ret_port);
     bool (*alarm)(void *ctx, unsigned index, struct methods_alarm *ret_alarm);
+    bool (*confirm_clock)(void *ctx); /* false: nothing to confirm */
     bool (*histogram)(void *ctx, unsigned index, struct methods_histogram *ret_histogram);
     /* By number in the config; NULL when there is none. */
     struct relation *(*relation)(void *ctx, unsigned index);

@@ -127,6 +127,15 @@ static int server_version(struct jsonrpc_call *call)
     return 0;
 }
 
+static int server_confirm_clock(struct jsonrpc_call *call)
+{
+    const struct methods_env *env = methods_env(call);
+    bool changed = env->confirm_clock && env->confirm_clock(env->ctx);
+
+    call->result = json_pack("{s:b}", "changed", (int)changed);
+    return 0;
+}
+
 static int rpc_ping(struct jsonrpc_call *call)
 {
     const struct methods_env *env = methods_env(call);
@@ -144,6 +153,9 @@ const struct jsonrpc_method methods_server_table[] = {
      "Shows whether the server is well.",
      "{state, name, now, started, uptime_s, revision, leases, workers[], ports[], storage, "
      "health[]}"},
+    {"server.confirm_clock", JSONRPC_ROLE_OPERATE, true, NULL, server_confirm_clock,
+     "Says that the system's clock is right: ends the state in which it is not believed.",
+     "{changed}"},
     {"server.version", JSONRPC_ROLE_VIEW, false, NULL, server_version,
      "Tells versions of product, interface and protocol.",
      "{product, version, api, git, dpdk, protocol[]}"},

@@ -154,6 +154,9 @@ static int replay_meta(struct server *server, const struct record *record)
     case META_CLEAN_STOP:
         server->disk_clean_stop_s = wire_in_u32(&in);
         break;
+    case META_CLOCK_DOUBTED:
+        server->disk_clock_doubted = wire_in_u32(&in) != 0;
+        break;
     case META_VERSION_FLOOR:
         store_version_floor_raise(server->store, wire_in_u64(&in));
         break;

@@ -20,6 +20,7 @@ struct worker;
 struct claims;
 struct dirty;
 struct relation;
+struct trust;
 
 enum {
     SERVER_RING_SIZE =
@@ -31,7 +32,7 @@ enum {
 enum server_alarm {
     ALARM_STORAGE = 1,     /* the log cannot be written */
     ALARM_STORE_FULL = 2,  /* no lease slot left */
-    ALARM_CLOCK = 4,       /* the clock is behind the last heartbeat on disk, or stepped */
+    ALARM_CLOCK = 4,       /* the wall clock is not believed, see trust.h */
     ALARM_LINK_DOWN = 8,   /* a port has no link */
     ALARM_HORIZON = 16,    /* operating horizon passed: silent */
     ALARM_LEASE_INFO = 32, /* leases are short of what relays said: too many long ones */
@@ -73,6 +74,9 @@ struct server {
     sec_t started_s;
     sec_t disk_horizon_s;    /* as replayed at boot; 0 = new log */
     sec_t disk_clean_stop_s; /* as replayed at boot; 0 = crashed */
+    bool disk_clock_doubted; /* what the log says; trust.h, control core only */
+    struct trust *trust;     /* set by app/, NULL without a clock of its own; control core only */
+    bool clock_doubted;      /* the wall clock is not believed; control core only */
 };
 
 /* Store, wheel, rings and workers for a checked config, which must outlive the server. now: wall

@@ -347,6 +347,44 @@ static void test_clock_behind_at_start(void)
     world_end(world);
 }
 
+/* Started with a clock far ahead, which would end every lease at once: nothing ends, nobody else
+ * gets anything, and clients that renew keep what they have over the clock's correction. */
+static void test_clock_ahead_at_start(void)
+{
+    struct world *world = world_serving(8);
+
+    for (unsigned i = 0; i < WORLD_CLIENTS / 2; i++) {
+        client_bind(world, &world->clients[i]);
+    }
+    world_kill(world);
+    world->now += 100;
+    world->clock_error = 90 * 86400;
+    CHECK_EQ(world_boot(world), 0);
+    CHECK(!atomic_load(&world->server->clock_trusted));
+    world_settle(world);
+    CHECK(atomic_load(&world->server->alarms) & ALARM_CLOCK);
+    for (unsigned i = WORLD_CLIENTS / 2; i < WORLD_CLIENTS; i++) { /* new clients are served */
+        client_bind(world, &world->clients[i]);
+    }
+    clients_check(world);
+    for (unsigned i = 0; i < WORLD_CLIENTS / 2; i++) {
+        struct lease_found found;
+
+        CHECK(store_find(world->server->store, &world->clients[i].told[0].resource, &found) &&
+              found.lease.status == BINDING_ACTIVE);
+    }
+    world->wall_error = 0; /* somebody sets it right */
+    world_settle(world);
+    CHECK_EQ(world->clock_error, 0);
+    CHECK_EQ(atomic_load(&world->server->alarms) & ALARM_CLOCK, 0);
+    world_pass(world, WORLD_VALID_S - 10);
+    clients_check(world);
+    CHECK(!atomic_load(&world->server->clock_trusted));
+    world_pass(world, 60);
+    CHECK(atomic_load(&world->server->clock_trusted));
+    world_end(world);
+}
+
 /* What was promised under such a clock holds when the clock is right again. */
 static void test_clock_set_right(void)
 {
@@ -385,6 +423,7 @@ static const struct check_test tests[] = {
     {"versions_never_restart", test_versions_never_restart},
     {"disk_refuses", test_disk_refuses},
     {"clock_behind_at_start", test_clock_behind_at_start},
+    {"clock_ahead_at_start", test_clock_ahead_at_start},
     {"clock_set_right", test_clock_set_right},
 };
 

@@ -167,13 +167,13 @@ static void serve(struct world *world)
     struct server *server = world->server;
     struct policy *old = NULL;
     struct frame_port *port = &server->ports[0].frame;
+    sec_t now = 0;
 
     T6_ASSERT(server_apply(server, world->config, &old) == 0 && old == NULL);
-    sweep_arm_all(server, world_server_now(world));
-    if (!control_clock_check(server, world_server_now(world))) { /* as the program does */
-        atomic_store(&server->clock_trusted, false);
-        world->clock_error = control_clock_last(server) - world->now;
-    }
+    T6_ASSERT(trust_boot(&world->trust, server, world_server_now(world), false, 0, &now) == 0);
+    world->wall_error = world->clock_error;
+    world->clock_error = now - world->now;
+    sweep_arm_all(server, now);
     control_init(&world->control, server);
     server->port_count = 1;
     memcpy(port->mac, "\2\0\0\0\0\1", 6);
@@ -262,6 +262,10 @@ void world_control_turn(struct world *world)
 {
     struct store_retired retired;
 
+    if (trust_turn(&world->trust, world->now_ms, world_server_now(world),
+                   (int32_t)(world->wall_error - world->clock_error), false)) {
+        world->clock_error = world->wall_error;
+    }
     (void)control_turn(&world->control, world_server_now(world));
     urcu_qsbr_quiescent_state();
     retired = store_retired_take(world->server->store);

@@ -8,6 +8,7 @@
 #include "memdisk.h"
 #include "server/control.h"
 #include "server/server.h"
+#include "server/trust.h"
 #include "server/worker.h"
 
 enum {
@@ -79,7 +80,9 @@ struct world {
     struct world_frame *in, *out;
     unsigned in_count, out_count;
     msec_t now_ms;
-    sec_t now;         /* true time */
+    sec_t now; /* true time */
+    struct trust trust;
+    sec_t wall_error;  /* of the wall clock, added to now */
     sec_t clock_error; /* of the server's clock in this life, added to now */
     struct client clients[WORLD_CLIENTS];
     struct declined declined[64];
