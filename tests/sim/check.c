@@ -190,6 +190,31 @@ static void taken_note(struct asked *asked, const struct lease *lease)
     }
 }
 
+/* One server gives one IA one lease on a link, however many workers the client's messages reach. */
+static void single_check(struct node *node, sec_t now, const struct server_change *change)
+{
+    const struct lease *next = change->next;
+    struct store *store = node->server->store;
+    struct lease_found other;
+
+    if (change->base->slot != LEASE_SLOT_NONE && change->base->lease.status == BINDING_ACTIVE) {
+        return;
+    }
+    for (uint32_t slot = 0; slot < store_slot_max(store); slot++) {
+        if (store_read(store, slot, &other) && other.lease.status == BINDING_ACTIVE &&
+            lease_same_client(&other.lease, next) && !lease_is_over(&other.lease, now) &&
+            other.lease.resource.prefix.hi >> 16 == next->resource.prefix.hi >> 16 && /* link */
+            !resource_equal(&other.lease.resource, &next->resource)) {
+            char text[64], has[64];
+
+            resource_text(&next->resource, text);
+            resource_text(&other.lease.resource, has);
+            sim_fail(node->sim, "node %u: gives %s to a client that has %s", node->index, text,
+                     has);
+        }
+    }
+}
+
 void check_commit(struct node *node, unsigned committer, const struct server_change *change)
 {
     const struct lease *next = change->next;
@@ -218,6 +243,7 @@ void check_commit(struct node *node, unsigned committer, const struct server_cha
         known->acked_s = next->times.acked_partner_lifetime_s ? known->acked_s : 0;
     }
     if (committer < server->worker_count && next->status == BINDING_ACTIVE) {
+        single_check(node, server->workers[committer].now, change);
         limit_check(node, known, server->workers[committer].now, change);
         if (told_silent(&node->model) && is_silent(node_state(node))) {
             sim_fail(node->sim, "6: node %u: gives %s although it told the partner %s", node->index,

@@ -9,6 +9,10 @@ int __real_server_commit(struct server *server, const struct policy *policy, uns
                          const struct server_change *change, uint64_t *ret_position);
 int __wrap_server_commit(struct server *server, const struct policy *policy, unsigned committer,
                          const struct server_change *change, uint64_t *ret_position);
+int __real_store_commit(struct store *store, unsigned committer, const struct lease_found *base,
+                        const struct lease *next, struct store_committed *ret_committed);
+int __wrap_store_commit(struct store *store, unsigned committer, const struct lease_found *base,
+                        const struct lease *next, struct store_committed *ret_committed);
 int __real_server_commit_claimed(struct server *server, const struct policy *policy,
                                  const struct server_change *change, uint64_t *ret_position);
 int __wrap_server_commit_claimed(struct server *server, const struct policy *policy,
@@ -21,6 +25,13 @@ void __real_fo_update_judge(const struct fo_update_context *context, const struc
                             const struct lease *theirs, struct fo_judgement *ret_judgement);
 void __wrap_fo_update_judge(const struct fo_update_context *context, const struct lease *mine,
                             const struct lease *theirs, struct fo_judgement *ret_judgement);
+
+int __wrap_store_commit(struct store *store, unsigned committer, const struct lease_found *base,
+                        const struct lease *next, struct store_committed *ret_committed)
+{
+    sim_preempt(hooks_sim); /* the claim bit is won, the lease not yet there */
+    return __real_store_commit(store, committer, base, next, ret_committed);
+}
 
 int __wrap_server_commit(struct server *server, const struct policy *policy, unsigned committer,
                          const struct server_change *change, uint64_t *ret_position)
