@@ -97,6 +97,9 @@ struct jsonrpc_caller http_caller(const struct http_connection *connection);
 enum http_status http_route_check(const struct http_connection *connection, const char **ret_why);
 void http_route_run(struct http_connection *connection, struct span body);
 
+/* http_leases.c. */
+void http_leases_run(struct http_connection *connection);
+
 /* http_events.c. */
 void http_events_run(struct http_connection *connection);
 

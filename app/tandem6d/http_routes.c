@@ -15,13 +15,13 @@ static void run_rpc(struct http_connection *connection, struct span body);
 static void run_healthz(struct http_connection *connection, struct span body);
 static void run_metrics(struct http_connection *connection, struct span body);
 static void run_events(struct http_connection *connection, struct span body);
+static void run_leases(struct http_connection *connection, struct span body);
 
 static const struct route routes[] = {
     /* Methods check the role themselves. */
-    {"/rpc", HTTP_POST, true, run_rpc},
-    {"/healthz", HTTP_GET, true, run_healthz},
-    {"/metrics", HTTP_GET, false, run_metrics},
-    {"/events", HTTP_GET, false, run_events},
+    {"/rpc", HTTP_POST, true, run_rpc},         {"/healthz", HTTP_GET, true, run_healthz},
+    {"/metrics", HTTP_GET, false, run_metrics}, {"/events", HTTP_GET, false, run_events},
+    {"/leases", HTTP_GET, false, run_leases},
 };
 
 static const struct route *route_find(const char *path)
@@ -133,4 +133,10 @@ static void run_events(struct http_connection *connection, struct span body)
 {
     (void)body;
     http_events_run(connection);
+}
+
+static void run_leases(struct http_connection *connection, struct span body)
+{
+    (void)body;
+    http_leases_run(connection);
 }

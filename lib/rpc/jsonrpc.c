@@ -124,6 +124,23 @@ int jsonrpc_too_large(struct jsonrpc_reply *ret_reply)
     return 0;
 }
 
+int jsonrpc_run(const struct jsonrpc *rpc, const struct jsonrpc_caller *caller, const char *name,
+                const json_t *params, size_t work_max, json_t **ret_result,
+                char ret_message[JSONRPC_MESSAGE_MAX])
+{
+    struct jsonrpc_call call = {
+        .rpc = rpc, .caller = caller, .params = params, .work_left = &work_max};
+    int code = method_run(&call, name);
+
+    if (code) {
+        (void)snprintf(ret_message, JSONRPC_MESSAGE_MAX, "%s", call.message);
+        json_decref(call.result);
+        return code;
+    }
+    *ret_result = call.result;
+    return 0;
+}
+
 int jsonrpc_fail(struct jsonrpc_call *call, enum jsonrpc_code code, const char *reason,
                  const char *format, ...)
 {

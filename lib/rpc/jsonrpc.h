@@ -129,6 +129,13 @@ int jsonrpc_handle(const struct jsonrpc *rpc, const struct jsonrpc_caller *calle
                    struct span request, struct jsonrpc_reply *ret_reply) MUST_CHECK;
 void jsonrpc_reply_free(struct jsonrpc_reply *reply);
 
+/* One call from inside, for answers made piece by piece: params (NULL: none) are borrowed and
+ * checked like a caller's; work_max rows may be looked at. 0 with *ret_result (new reference), or
+ * the error's code with its text in ret_message. */
+int jsonrpc_run(const struct jsonrpc *rpc, const struct jsonrpc_caller *caller, const char *name,
+                const json_t *params, size_t work_max, json_t **ret_result,
+                char ret_message[JSONRPC_MESSAGE_MAX]) MUST_CHECK;
+
 /* The reply for a request that was longer than JSONRPC_REQUEST_MAX and is not worth reading. */
 int jsonrpc_too_large(struct jsonrpc_reply *ret_reply) MUST_CHECK;
 

@@ -24,7 +24,18 @@ static const char *const intro =
     "goes\n"
     "to the audit log, state_dir/audit.log.\n"
     "\n"
-    "Also over HTTP: `GET /healthz` answers 200 and \"serving\", or 503 and what is the matter.\n";
+    "Also over HTTP, by GET:\n"
+    "\n"
+    "| path | answer |\n"
+    "|---|---|\n"
+    "| `/healthz` | 200 and \"serving\", or 503 and what is the matter; for everybody |\n"
+    "| `/metrics` | all metrics for Prometheus, see metrics.md |\n"
+    "| `/leases` | leases, one line of JSON each, as many as there are; filter members and "
+    "`fields` "
+    "of `lease.list` as query: `/leases?link=olt-17&state=active&fields=address,prefix,duid` |\n"
+    "| `/events` | server-sent events as they come; `topics`, filter members and `from_seq` of "
+    "`events.subscribe` as query: `/events?topics=lease,alarm&link=olt-17`. A caller that comes "
+    "back with Last-Event-ID gets what it missed, or an event `gap` that says what is lost |\n";
 
 /* A parameter's members are rows of their own, indented by their place ("filter.duid"). */
 static void field_print(const struct field *row, const char *parent)

@@ -336,6 +336,56 @@ static void test_discover(void)
     json_decref(json);
 }
 
+static unsigned audited;
+static int audited_code;
+static const char *audited_method;
+
+static void audit(const struct jsonrpc_call *call, const struct jsonrpc_method *method, int code)
+{
+    audited += call->caller != NULL;
+    audited_code = code;
+    audited_method = method->name;
+}
+
+/* Calls of more than view are told, done or refused; others are not. */
+static void test_audit(void)
+{
+    static const char text[] = "[{\"jsonrpc\":\"2.0\",\"method\":\"server.stop\"},"
+                               "{\"jsonrpc\":\"2.0\",\"method\":\"cut.get\"}]";
+    struct span request = {(const uint8_t *)text, sizeof(text) - 1};
+    struct jsonrpc watched = rpc;
+    struct jsonrpc_reply reply = {0};
+
+    watched.audit = audit;
+    CHECK_EQ(jsonrpc_handle(&watched, &viewer, request, &reply), 0);
+    CHECK_EQ(audited, 1);
+    CHECK_EQ(audited_code, JSONRPC_UNAUTHORIZED);
+    CHECK_STR(audited_method, "server.stop");
+    jsonrpc_reply_free(&reply);
+    CHECK_EQ(jsonrpc_handle(&watched, &root, request, &reply), 0);
+    CHECK_EQ(audited, 2);
+    CHECK_EQ(audited_code, JSONRPC_INTERNAL_ERROR); /* it makes no result */
+    jsonrpc_reply_free(&reply);
+}
+
+static void test_inside(void)
+{
+    char message[JSONRPC_MESSAGE_MAX] = "";
+    json_t *params = json_pack("{s:i, s:i}", "a", 2, "b", 3), *result = NULL;
+
+    CHECK_EQ(jsonrpc_run(&rpc, &viewer, "sum.get", params, 0, &result, message), 0);
+    CHECK_EQ(json_integer_value(result), 5);
+    json_decref(result);
+    result = NULL;
+    (void)json_object_set_new(params, "c", json_integer(1));
+    CHECK_EQ(jsonrpc_run(&rpc, &viewer, "sum.get", params, 0, &result, message),
+             JSONRPC_INVALID_PARAMS);
+    CHECK(result == NULL && strstr(message, "not known") != NULL);
+    CHECK_EQ(jsonrpc_run(&rpc, &viewer, "no.method", NULL, 0, &result, message),
+             JSONRPC_METHOD_NOT_FOUND);
+    json_decref(params);
+}
+
 static const struct check_test tests[] = {
     {"ids", test_ids},
     {"notifications", test_notifications},
@@ -346,6 +396,8 @@ static const struct check_test tests[] = {
     {"batches", test_batches},
     {"bounds", test_bounds},
     {"discover", test_discover},
+    {"audit", test_audit},
+    {"inside", test_inside},
 };
 
 CHECK_MAIN(tests)
