@@ -119,11 +119,10 @@ static int server_version(struct jsonrpc_call *call)
 {
     const struct methods_build *build = &methods_env(call)->build;
 
-    /* RFC 8156 joins the list when the server speaks it. */
-    call->result =
-        json_pack("{s:s, s:o, s:s, s:o, s:o, s:[i]}", "product", "tandem6", "version",
-                  text_or_null(build->version), "api", METHODS_API_VERSION, "git",
-                  text_or_null(build->git), "dpdk", text_or_null(build->dpdk), "protocol", 9915);
+    call->result = json_pack("{s:s, s:o, s:s, s:o, s:o, s:[i, i]}", "product", "tandem6", "version",
+                             text_or_null(build->version), "api", METHODS_API_VERSION, "git",
+                             text_or_null(build->git), "dpdk", text_or_null(build->dpdk),
+                             "protocol", 9915, 8156);
     return 0;
 }
 

@@ -280,7 +280,7 @@ class Control(Operated):
     def version(self):
         expect_in("version", "tandem6", self.call("version"))
         version = self.json("version")
-        expect_equal("protocol", version["protocol"], [9915])
+        expect_equal("protocol", version["protocol"], [9915, 8156])
         expect_in("version of tandem6d",
                   version["version"], run(program("tandem6d"), "--version"))
 
