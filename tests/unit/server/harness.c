@@ -87,12 +87,13 @@ static void ports_set(struct harness *h)
 
 static void harness_new(struct harness *h, const char *config_text, uint8_t number)
 {
-    const uint8_t duid[] = {0, 1, 0, 1, 0x31, 0, 0, 0, 2, 0, 0, 0, 0, number};
-    struct policy_identity identity = {.server_duid = {duid, sizeof(duid)},
+    struct policy_identity identity = {.server_duid = {h->duid, sizeof(h->duid)},
                                        .candidate_key = {1, 2}};
     struct config_error error;
 
-    *h = (struct harness){.now_ms = 1000, .now = HARNESS_NOW, .number = number};
+    *h = (struct harness){.duid = {0, 1, 0, 1, 0x31, 0, 0, 0, 2, 0, 0, 0, 0, number},
+                          .now_ms = 1000,
+                          .now = HARNESS_NOW};
     if (config_parse("test", config_text, strlen(config_text), &h->config, &error) != 0) {
         printf("%s:%u: %s: %s\n", error.file, error.line, error.pointer, error.text);
         abort();
@@ -216,7 +217,7 @@ struct span harness_receive(struct harness *h)
 
 void harness_replay(struct harness *from, struct harness *to, const char *config_text)
 {
-    harness_new(to, config_text, from->number);
+    harness_new(to, config_text, from->duid[sizeof(from->duid) - 1]);
     for (size_t at = 0; at < from->log_used;) {
         struct record record;
         uint16_t size;

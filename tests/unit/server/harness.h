@@ -37,7 +37,7 @@ struct harness {
     size_t log_used;
     msec_t now_ms;
     sec_t now;
-    uint8_t number;       /* last octet of the server's DUID */
+    uint8_t duid[14];     /* the server's */
     unsigned buffers_out; /* packets not given back */
 };
 
