@@ -90,6 +90,17 @@ static enum fo_order order_of(sec_t theirs, sec_t mine)
     return sec_after(theirs, mine) ? FO_ORDER_AFTER : FO_ORDER_BEFORE;
 }
 
+/* Rule N. An uncertain lease ends at its horizon (design 2); one without end never does. */
+static bool is_over(const struct lease *mine, sec_t now)
+{
+    sec_t end = mine->times.expires_s;
+
+    if (end && (mine->flags & LEASE_FLAG_UNCERTAIN) && mine->times.horizon_s) {
+        end = sec_max(end, mine->times.horizon_s);
+    }
+    return end != 0 && sec_after(now, end);
+}
+
 /* Rule L, with equal times as in facts F.15. */
 static bool is_later(const struct fo_update_context *context, const struct lease *mine,
                      const struct lease *theirs, enum fo_order order)
@@ -104,7 +115,9 @@ static bool is_later(const struct fo_update_context *context, const struct lease
         return true;
     }
     if (mine_active != theirs_active) {
-        return theirs_active;
+        /* Of one whose time is over nothing is left to be lost, and the other server, which takes
+         * up that it has ended, no longer stands by what it acknowledged. */
+        return theirs_active ? !lease_is_over(theirs, context->now) : is_over(mine, context->now);
     }
     return context->role == FO_SECONDARY; /* the primary's record wins */
 }
@@ -116,17 +129,6 @@ static bool lives_on(const struct lease *mine, const struct lease *theirs, sec_t
 {
     return theirs->status == BINDING_ACTIVE && !lease_is_over(theirs, now) &&
            (mine->status == BINDING_EXPIRED || status_is_free(mine->status));
-}
-
-/* Rule N. An uncertain lease ends at its horizon (design 2); one without end never does. */
-static bool is_over(const struct lease *mine, sec_t now)
-{
-    sec_t end = mine->times.expires_s;
-
-    if (end && (mine->flags & LEASE_FLAG_UNCERTAIN) && mine->times.horizon_s) {
-        end = sec_max(end, mine->times.horizon_s);
-    }
-    return end != 0 && sec_after(now, end);
 }
 
 /* Rule S. */
