@@ -286,6 +286,7 @@ bool node_boot(struct node *node)
     sim_say(sim, "node %u: boots, record %s", node->index,
             node->server->endpoints[0].record_size ? fo_state_name(node->relation->fsm.record.state)
                                                    : "none");
+    plan_state(sim, node->index, FO_STARTUP);
     node_due(node, STEP_CONTROL, MSEC);
     for (unsigned i = 0; i < SIM_WORKERS; i++) {
         node_due(node, STEP_WORKER + i, MSEC);
@@ -539,6 +540,7 @@ static void relation_turn(struct node *node)
         sim_say(node->sim, "node %u: %s -> %s", node->index, fo_state_name(before),
                 fo_state_name(after));
         promise_note(node, before);
+        plan_state(node->sim, node->index, after);
         node->sim->lost_nodes &= after == FO_NORMAL ? ~(1u << node->index) : ~0u;
     }
     serving_note(node);

@@ -38,7 +38,7 @@ static const struct {
     [FAULT_CLIENTS] = {8, 900},   [FAULT_LOSS] = {6, 300},        [FAULT_DISK_ERROR] = {5, 100},
     [FAULT_DISK_FULL] = {4, 200}, [FAULT_DISK_SLOW] = {5, 100},   [FAULT_WORKER] = {3, 5},
     [FAULT_CONTROL] = {4, 60},    [FAULT_CLOCK] = {4, 1},         [FAULT_HANDOVER] = {5, 400},
-    [FAULT_DOWN] = {10, 3000},    [FAULT_WRONG_DOWN] = {3, 1},
+    [FAULT_DOWN] = {10, 3000},    [FAULT_WRONG_DOWN] = {5, 1},
 };
 
 const char *fault_name(enum fault_kind kind)
@@ -97,6 +97,44 @@ static void faults_make(uint64_t *state, struct sim_plan *plan)
     }
 }
 
+/* Short states are hit only by what waits for them. */
+static void traps_make(uint64_t *state, struct sim_plan *plan)
+{
+    static const enum fault_kind traps[] = {FAULT_CUT,  FAULT_CUT,   FAULT_PARTITION, FAULT_KILL,
+                                            FAULT_SLOW, FAULT_POWER, FAULT_DOWN};
+
+    static const uint8_t states[] = {
+        FO_POTENTIAL_CONFLICT, FO_POTENTIAL_CONFLICT,     FO_CONFLICT_DONE, FO_RECOVER,
+        FO_RECOVER_WAIT,       FO_RESOLUTION_INTERRUPTED, FO_RECOVER_DONE,  FO_STARTUP};
+    unsigned count = below(state, 2) ? (unsigned)between(state, 1, 4) : 0;
+
+    for (unsigned i = 0; i < count && plan->fault_count; i++) {
+        struct fault *fault = &plan->faults[plan->fault_count++];
+
+        *fault = (struct fault){.kind = traps[below(state, 7)],
+                                .node = (unsigned)below(state, 2),
+                                .at = NEVER,
+                                .on_node = (unsigned)below(state, 2),
+                                .on_state = states[below(state, 8)],
+                                .value = sim_mix(state) >> 1};
+        fault->until = between(state, 1, kinds[fault->kind].length_max_s * 500ull) * MSEC;
+    }
+}
+
+void plan_state(struct sim *sim, unsigned node, unsigned state)
+{
+    for (unsigned i = 0; i < sim->plan.fault_count; i++) {
+        struct fault *fault = &sim->plan.faults[i];
+
+        if (fault->on_state == state && fault->on_node == node && fault->at == NEVER &&
+            !fault->done) {
+            fault->at = sim->now + sim_delay(sim, 20 * MSEC);
+            fault->until += fault->at; /* its length until now */
+            return;
+        }
+    }
+}
+
 void plan_make(struct sim *sim)
 {
     static const uint32_t mclts[] = {120, 300, 300, 600, 1200};
@@ -122,6 +160,7 @@ void plan_make(struct sim *sim)
     plan->valid_s = plan->mclt_s * (uint32_t)between(&state, 1, 6);
     plan->preferred_s = plan->valid_s - plan->valid_s / 4;
     faults_make(&state, plan);
+    traps_make(&state, plan);
     if (sim->options.clients_max && plan->client_count > sim->options.clients_max) {
         plan->client_count = sim->options.clients_max;
     }
@@ -131,6 +170,9 @@ void plan_make(struct sim *sim)
     if (sim->options.end_max && plan->faults_end > sim->options.end_max) {
         plan->faults_end = sim->options.end_max;
         for (unsigned i = 0; i < plan->fault_count; i++) {
+            if (plan->faults[i].on_state) {
+                continue;
+            }
             if (plan->faults[i].at >= plan->faults_end) {
                 plan->faults[i].dropped = true;
             } else if (plan->faults[i].until > plan->faults_end) {
@@ -155,7 +197,7 @@ static const struct fault *first_due(const struct sim *sim)
         const struct fault *fault = &sim->plan.faults[i];
 
         if (!fault->dropped && !fault->done && (sim->depth == 0 || is_sudden(fault)) &&
-            (!first || fault->at < first->at)) {
+            fault->at != NEVER && (!first || fault->at < first->at)) {
             first = fault;
         }
     }

@@ -256,6 +256,12 @@ void sim_live(struct sim *sim)
     for (unsigned i = 0; i < sim->plan.fault_count && sim->options.verbose; i++) {
         const struct fault *fault = &sim->plan.faults[i];
 
+        if (fault->on_state) {
+            printf("fault %u%s: %s, node %u, when node %u is in %s\n", i,
+                   fault->dropped ? " (left out)" : "", fault_name(fault->kind), fault->node,
+                   fault->on_node, fo_state_name(fault->on_state));
+            continue;
+        }
         printf("fault %u%s: %s, node %u, at %llu s for %llu ms\n", i,
                fault->dropped ? " (left out)" : "", fault_name(fault->kind), fault->node,
                (unsigned long long)(fault->at / SEC),

@@ -70,8 +70,9 @@ struct fault {
     enum fault_kind kind;
     unsigned node;
     usec_t at, until;
-    uint64_t value; /* of the kind's own */
-    bool dropped;   /* taken out to make the transcript short */
+    unsigned on_node, on_state; /* at is NEVER until that server enters that state; 0: timed */
+    uint64_t value;             /* of the kind's own */
+    bool dropped;               /* taken out to make the transcript short */
     bool done;
 };
 
@@ -310,6 +311,8 @@ const char *fault_name(enum fault_kind kind);
 usec_t plan_due(const struct sim *sim);
 void plan_step(struct sim *sim);
 void plan_heal(struct sim *sim);
+/* A server has entered a state some fault waits for. */
+void plan_state(struct sim *sim, unsigned node, unsigned state);
 
 /* node.c */
 void node_init(struct sim *sim, unsigned index);
