@@ -318,7 +318,7 @@ class Server(Process):
     def rpc(self, method, **params):
         """One call over the management socket; raises RpcError."""
         with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(10)
+            connection.settimeout(60)
             connection.connect(self.socket_path)
             request = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
             connection.sendall(json.dumps(request).encode() + b"\n")

@@ -117,9 +117,10 @@ class Pair:
         lab.cable(self.streets[A], "trunk", self.streets[B], "trunk")
         for street in self.streets.values():
             lab.patch(street, "trunk")
+        self.client_ports = {}
         for number, (name, namespace) in enumerate(self.namespaces.items(), 1):
-            lab.plug(self.streets[name], namespace, "srv0")
-            lab.plug(self.core, namespace, "srv1")
+            self.client_ports[name] = ((self.streets[name], lab.plug(self.streets[name], namespace, "srv0")),
+                                       (self.core, lab.plug(self.core, namespace, "srv1")))
             lab.server_port(namespace, "srv0")
             lab.server_port(namespace, "srv1")
             self.ports[name] = lab.plug(self.line, namespace, "part0")
@@ -167,6 +168,11 @@ class Pair:
     def cut_trunk(self, connected=False):
         """What joins the clients' switches."""
         self.lab.patch(self.streets[A], "trunk", connected)
+
+    def isolate(self, name, connected=False):
+        """One server's way to clients and relays."""
+        for switch, port in self.client_ports[name]:
+            self.lab.patch(switch, port, connected)
 
     def wait_settled(self, timeout=30.0):
         """Both NORMAL, nothing left to tell the partner, and both know the same."""
