@@ -141,7 +141,7 @@ static void related_sweep(struct sweep *sweep, const struct policy *policy,
         return; /* the secondary's share: time does nothing to it */
     }
     if (free) {
-        again_s = sec_max(again_s, found->lease.times.start_s + server->config->remember_s);
+        again_s = sec_max(again_s, sweep_free_look_s(server, &found->lease, now));
     }
     expiry_arm(server->expiry, found->slot, again_s);
 }

@@ -202,7 +202,9 @@ static void single_check(struct node *node, sec_t now, const struct server_chang
     }
     for (uint32_t slot = 0; slot < store_slot_max(store); slot++) {
         if (store_read(store, slot, &other) && other.lease.status == BINDING_ACTIVE &&
-            lease_same_client(&other.lease, next) && !lease_is_over(&other.lease, now) &&
+            lease_same_client(&other.lease, next) &&
+            other.lease.times.partner_raw_clt_s == 0 && /* else: the partner's, told just now */
+            !lease_is_over(&other.lease, now) &&
             other.lease.resource.prefix.hi >> 16 == next->resource.prefix.hi >> 16 && /* link */
             !resource_equal(&other.lease.resource, &next->resource)) {
             char text[64], has[64];

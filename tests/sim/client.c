@@ -420,6 +420,22 @@ void client_step(struct client *client, struct sim *sim)
     }
 }
 
+void clients_stir(struct sim *sim)
+{
+    for (unsigned i = 0; i < sim->plan.client_count; i++) {
+        struct client *client = &sim->clients[i];
+
+        if (sim->quiet || sim_random(sim, 2)) {
+            continue;
+        }
+        if (client->state == CLIENT_BOUND && holds(client)) {
+            client->t1_at = client->due = sim->now + sim_delay(sim, 20 * MSEC);
+        } else if (client->state == CLIENT_SOLICIT) {
+            client->due = sim->now + sim_delay(sim, 20 * MSEC);
+        }
+    }
+}
+
 /* ---- in ---- */
 
 /* A server takes back what a renewing client holds. */

@@ -39,7 +39,11 @@ int __wrap_server_commit(struct server *server, const struct policy *policy, uns
     struct node *node = node_of(server);
     int r;
 
-    sim_preempt(node->sim); /* decided, not yet committed */
+    if (committer < server->worker_count) {
+        sim_preempt_worker(node->sim); /* decided, not yet committed */
+    } else {
+        sim_preempt(node->sim);
+    }
     r = __real_server_commit(server, policy, committer, change, ret_position);
     if (r == 0) {
         check_commit(node, committer, change);

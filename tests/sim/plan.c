@@ -226,17 +226,21 @@ static void partner_down(struct sim *sim, unsigned index, sec_t since_s)
 {
     struct node *node = &sim->nodes[index], *partner = &sim->nodes[1 - index];
     struct fo_fsm_event event = {.type = FO_FSM_PARTNER_DOWN, .down_since_s = since_s};
+    enum fo_server_state before;
     int r;
 
     if (!node_is_up(node)) {
         return;
     }
     event.force = sim_random(sim, 4) == 0;
+    before = node_state(node);
     r = relation_command(node->relation, &event, node_time(node));
     sim_say(sim, "node %u: operator says the partner is down: %d", index, r);
     if (r == 0) {
         sim->tally.partner_downs++;
-        sim->duplicates_excused |= node_is_up(partner);
+        /* Wrong; or said in the middle of a conflict, of what the partner alone knows. */
+        sim->duplicates_excused |= node_is_up(partner) || before == FO_RESOLUTION_INTERRUPTED ||
+                                   before == FO_POTENTIAL_CONFLICT || event.force;
         node_due(node, STEP_CONTROL, MSEC);
     }
 }

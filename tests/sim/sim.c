@@ -7,7 +7,7 @@
 enum {
     STEPS_MAX = 3000000,
     SETTLE_S = 60, /* NORMAL to the end of clients' doings */
-    EQUAL_S = 400, /* until the stores agree */
+    EQUAL_S = 720, /* until the stores agree: a free lease's slot is looked at every 600 s */
     EQUAL_STEP_S = 10,
     RETURN_S = 1200, /* besides the waits of the MCLT: until both are NORMAL */
 };
@@ -163,6 +163,25 @@ void sim_preempt(struct sim *sim)
     }
     end = sim->now + lengths[sim_random(sim, sizeof(lengths) / sizeof(lengths[0]))];
     count = 1 + (unsigned)sim_random(sim, 40);
+    sim->depth++;
+    while (count-- && sim_step(sim, end)) {
+    }
+    sim->depth--;
+}
+
+void sim_preempt_worker(struct sim *sim)
+{
+    const struct connection *c = &sim->connection;
+    unsigned count;
+    usec_t end;
+
+    if (!sim->plan.preempt || sim->depth == SIM_DEPTH_MAX || sim->now - c->met_at > 60 * MSEC ||
+        sim_random(sim, 2)) {
+        sim_preempt(sim);
+        return;
+    }
+    end = sim->now + sim_delay(sim, 200 * MSEC);
+    count = (unsigned)sim_random(sim, 200);
     sim->depth++;
     while (count-- && sim_step(sim, end)) {
     }

@@ -192,6 +192,7 @@ struct wire { /* one direction of the connection */
 struct connection {
     bool dialing, primary_open, greeting, linked, stale;
     usec_t dial_due, greet_due;
+    usec_t met_at; /* the last connection began */
     struct fo_greet greet;
     struct wire wires[2]; /* by sender */
     bool partitioned;
@@ -299,6 +300,8 @@ __attribute__((format(printf, 2, 3))) void sim_fail(struct sim *sim, const char 
 bool sim_step(struct sim *sim, usec_t end);
 /* Other steps may come here. */
 void sim_preempt(struct sim *sim);
+/* The same in a worker, which more often stands still for long while the partners meet. */
+void sim_preempt_worker(struct sim *sim);
 /* A seed; live runs it from start to end, failures then says what was found. */
 struct sim *sim_new(uint64_t seed, const struct sim_options *options, struct coverage *coverage);
 void sim_live(struct sim *sim);
@@ -355,6 +358,8 @@ void stream_cut(struct sim *sim);
 void clients_init(struct sim *sim);
 /* A server's disk is destroyed: what only it knew of. */
 void clients_orphan(struct sim *sim, unsigned node);
+/* The partners meet: a good moment to ask for something. */
+void clients_stir(struct sim *sim);
 void client_step(struct client *client, struct sim *sim);
 void client_frame_send(struct sim *sim, struct client *client);
 void client_answer(struct sim *sim, struct client *client, const struct client_message *answer,

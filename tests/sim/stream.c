@@ -263,6 +263,8 @@ static void dial(struct sim *sim)
         return;
     }
     sim_say(sim, "the primary connects");
+    c->met_at = sim->now;
+    clients_stir(sim);
     wire_reset(&c->wires[0]);
     wire_reset(&c->wires[1]);
     c->stale = c->stale || c->linked;
