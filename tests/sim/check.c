@@ -463,7 +463,11 @@ static struct image image_now(const struct node *node, const struct resource *re
 {
     struct lease_found found;
 
-    if (store_find(node->server->store, resource, &found)) {
+    /* One whose time is over is as good as free: a slot that is used again keeps its former lease's
+     * place on the wheel, so that its own end may be noticed much later. */
+    if (store_find(node->server->store, resource, &found) &&
+        !(found.lease.status == BINDING_ACTIVE &&
+          lease_is_over(&found.lease, node_now(node) - 60))) {
         return image_of(&found.lease);
     }
     return (struct image){.status = (uint8_t)fo_update_free_status(resource)};

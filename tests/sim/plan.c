@@ -443,6 +443,9 @@ void plan_heal(struct sim *sim)
         node->wall_error_us = 0;
         node->clock_rate = 0;
         memset(node->stalled_until, 0, sizeof(node->stalled_until));
+        if (node_is_up(node) && !far) { /* an operator confirms it (design invariant 10) */
+            atomic_store(&node->server->clock_trusted, true);
+        }
         if (node_is_up(node) && far) {
             node_kill(node, false); /* started anew with a clock that is right */
         }
