@@ -187,6 +187,7 @@ static bool batch_collect(struct journal *journal)
     unsigned count = journal->config.ring_count;
     bool more = true, full = false;
 
+    T6_ASSERT(count > 0);
     batch_begin(&journal->batch, journal->at.sequence);
     journal->has_meta = false;
     while (more && !full) {

@@ -27,7 +27,7 @@ enum {
 _Static_assert((int)RECORD_SIZE_MAX <= (int)CHANGE_RECORD_MAX, "a full lease fits a record");
 _Static_assert(1 + 4 + (int)META_VALUE_MAX <= (int)CHANGE_RECORD_MAX, "a meta fits a record");
 _Static_assert((int)BINDING_STATUS_COUNT <= 16, "a status fits four bits");
-_Static_assert(sizeof(struct lease_times) == 4 * SHAPE_TIME_COUNT, "one bit per time");
+_Static_assert(sizeof(struct lease_times) == (size_t)4 * SHAPE_TIME_COUNT, "one bit per time");
 
 static unsigned resource_shape(const struct resource *resource)
 {

@@ -19,6 +19,7 @@ static const struct {
 
 static unsigned __int128 number_of(const struct pool *pool, struct ip6 a)
 {
+    T6_ASSERT(pool->delegated_length > 0); /* or the shift is undefined */
     return ((unsigned __int128)a.hi << 64 | a.lo) >> (128 - pool->delegated_length);
 }
 
@@ -140,7 +141,6 @@ bool pool_next(const struct pool *pool, const struct resource *resource, int par
     bool wrapped = false;
 
     start = start > distance_max ? distance_max : start;
-    at = start;
     after = start + 1;
     for (unsigned round = 0; round < NEXT_ROUNDS_MAX; round++) {
         /* after == 0: a hole that ends with the last address of all. */

@@ -88,6 +88,7 @@ void field_describe(const struct field *row, char *buf, size_t buf_size)
             text_add(buf, buf_size, "%s \"%s\"", i ? "," : "", row->choices[i]);
         }
     } else {
+        T6_ASSERT((size_t)row->type < sizeof(type_words) / sizeof(type_words[0]));
         text_add(buf, buf_size, "%s", type_words[row->type]);
         if (row->type == FIELD_INTEGER) {
             describe_limits(row, row->max > 0 ? " from " : ", ", "", buf, buf_size);

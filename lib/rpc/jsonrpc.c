@@ -61,8 +61,10 @@ static int text_append(struct text *out, const char *bytes, size_t size)
         out->bytes = grown;
         out->capacity = capacity;
     }
-    memcpy(out->bytes + out->size, bytes, size);
-    out->size += size;
+    if (size > 0) {
+        memcpy(out->bytes + out->size, bytes, size);
+        out->size += size;
+    }
     return 0;
 }
 
@@ -372,7 +374,10 @@ static json_t *message_json(const char *message)
         return json;
     }
     for (; message[size] && size < sizeof(plain) - 1; size++) {
-        plain[size] = (unsigned char)message[size] < 0x80 ? message[size] : '?';
+        plain[size] = '?';
+        if ((unsigned char)message[size] < 0x80) {
+            plain[size] = message[size];
+        }
     }
     plain[size] = '\0';
     return json_string(plain);
