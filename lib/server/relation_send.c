@@ -13,7 +13,7 @@ enum {
 enum outcome {
     OUTCOME_SENT,
     OUTCOME_NOTHING, /* nothing to tell of this slot, or not now */
-    OUTCOME_NOT_YET, /* the lease is newer than the disk */
+    OUTCOME_NOT_YET, /* the lease is newer than the disk, or its mark is about to be taken back */
     OUTCOME_FULL,    /* the window is shut */
 };
 
@@ -144,6 +144,23 @@ static enum outcome lease_send(struct relation *relation, const struct lease_fou
     return OUTCOME_SENT;
 }
 
+/* True while the lease's dirty mark is to be taken back, since the partner told us of it. The
+ * disk's thread marks a lease durable a moment before all of its batch is: sent in between, the
+ * partner would hear its own words, and we would judge its next ones by a mark that means nothing.
+ */
+static bool clean_waits(const struct relation *relation, uint32_t slot, uint64_t version)
+{
+    for (unsigned i = 0; i < relation->clean_count; i++) {
+        const struct relation_clean *clean =
+            &relation->clean[(relation->clean_head + i) % RELATION_CLEAN_MAX];
+
+        if (clean->slot == slot && clean->version == version) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Sends what is in the slot. Its dirty bit is taken before the lease is read, so that a change in
  * between is not lost. */
 static enum outcome slot_send(struct relation *relation, uint32_t slot, struct fo_time now)
@@ -163,7 +180,8 @@ static enum outcome slot_send(struct relation *relation, uint32_t slot, struct f
         !fo_update_compose(&found.lease, &wire)) {
         return OUTCOME_NOTHING;
     }
-    if (!dirty_is_durable(server->dirty, slot, &found.lease)) {
+    if (!dirty_is_durable(server->dirty, slot, &found.lease) ||
+        clean_waits(relation, slot, found.lease.version)) {
         dirty_set(server->dirty, relation->index, DIRTY_DUE, slot);
         return OUTCOME_NOT_YET;
     }
