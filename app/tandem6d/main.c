@@ -12,12 +12,12 @@
 
 #include "base/log.h"
 #include "clock.h"
+#include "configure.h"
 #include "disk.h"
 #include "identity.h"
 #include "link.h"
 #include "manage.h"
 #include "port.h"
-#include "restart.h"
 #include "server/control.h"
 #include "server/trust.h"
 #include "status.h"
@@ -47,6 +47,7 @@ struct app {
     struct event_base *base;
     struct event *timer, *signals[3];
     struct status status;
+    struct configure *configure;
     struct manage *manage;
     struct links *links;
     msec_t slow_ms, link_ms;
@@ -305,6 +306,20 @@ static void stop_begin(struct app *app)
     links_stop(app->links);
 }
 
+/* Everybody who reads from the configuration gets to know of a new one. */
+static void news_spread(struct app *app)
+{
+    const struct config *config = configure_news(app->configure);
+
+    if (config) {
+        manage_reload(app->manage, config);
+        links_reload(app->links, config);
+        urcu_qsbr_thread_online();
+        configure_retire(app->configure);
+        urcu_qsbr_thread_offline();
+    }
+}
+
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
     struct app *app = arg;
@@ -324,6 +339,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
     }
     manage_turn(app->manage);
     urcu_qsbr_thread_offline();
+    news_spread(app);
     reclaim(app);
     alarms_tell(app);
     slow_turn(app, now_ms);
@@ -372,10 +388,7 @@ static void config_warn(const struct config *config)
 static void on_reload(evutil_socket_t fd, short what, void *arg)
 {
     struct app *app = arg;
-    struct config *config, *old_config = app->config;
-    struct policy *old;
-    const char *restart;
-    int r;
+    struct config *config;
 
     (void)fd;
     (void)what;
@@ -384,30 +397,7 @@ static void on_reload(evutil_socket_t fd, short what, void *arg)
                   app->config_path);
         return;
     }
-    restart = restart_reason(old_config, config);
-    if (restart) {
-        log_error("%s changes %s: that needs a restart; going on with the old configuration",
-                  app->config_path, restart);
-        config_free(config);
-        return;
-    }
-    urcu_qsbr_thread_online();
-    r = server_apply(app->server, config, &old);
-    urcu_qsbr_thread_offline();
-    if (r) {
-        log_error("the new configuration cannot be put to use: %s", strerror(-r));
-        config_free(config);
-        return;
-    }
-    app->config = config;
-    manage_reload(app->manage, config);
-    log_level_apply(config);
-    config_warn(config);
-    links_reload(app->links, config);
-    urcu_qsbr_synchronize_rcu();
-    policy_free(old);
-    config_free(old_config);
-    log_notice("configuration read again");
+    manage_reread(app->manage, config);
 }
 
 static int boot_links(struct app *app)
@@ -430,8 +420,16 @@ static int boot_links(struct app *app)
 
 static int boot_management(struct app *app)
 {
+    int r;
+
     status_init(&app->status, app->server, &app->clock);
     app->status.links = app->links;
+    r = configure_new(app->config_path, &app->config, app->server, &app->configure);
+    if (r) {
+        log_error("cannot start: %s", strerror(-r));
+        return r;
+    }
+    app->status.configure = app->configure;
     return manage_new(app->base, app->config, &app->status, &app->manage);
 }
 
@@ -503,6 +501,7 @@ static void app_done(struct app *app)
 {
     manage_free(app->manage);
     links_free(app->links);
+    configure_free(app->configure);
     for (unsigned i = 0; i < 3; i++) {
         if (app->signals[i]) {
             event_free(app->signals[i]);

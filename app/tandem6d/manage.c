@@ -10,6 +10,7 @@
 #include "access.h"
 #include "audit_file.h"
 #include "base/log.h"
+#include "configure.h"
 #include "http.h"
 #include "mgmt.h"
 #include "observe/alarm.h"
@@ -195,6 +196,9 @@ static int methods_start(struct manage *manage, const struct config *config)
     env.events = manage->events;
     env.alarms = manage->alarms;
     env.tap = manage->tap;
+    if (manage->status->configure) {
+        configure_env(manage->status->configure, &env);
+    }
     return r ? r : methods_new(&env, &manage->methods);
 }
 
@@ -257,8 +261,36 @@ static void alarms_turn(struct manage *manage)
     }
 }
 
+static void reload_turn(struct manage *manage)
+{
+    char text[JSONRPC_MESSAGE_MAX];
+
+    switch (methods_reload_turn(manage->methods, text)) {
+    case METHODS_RELOAD_IDLE:
+    case METHODS_RELOAD_BUSY:
+        break;
+    case METHODS_RELOAD_DONE:
+        log_notice("configuration %s", text);
+        break;
+    case METHODS_RELOAD_REFUSED:
+        log_error("configuration: %s; going on with the old configuration", text);
+        break;
+    case METHODS_RELOAD_BACK:
+        log_warn("configuration: %s", text);
+        break;
+    }
+}
+
+void manage_reread(struct manage *manage, struct config *config)
+{
+    call_enter(manage);
+    methods_reload_begin(manage->methods, config);
+    call_leave(manage);
+}
+
 void manage_turn(struct manage *manage)
 {
+    reload_turn(manage);
     (void)methods_pool_step(manage->methods);
     alarms_turn(manage);
     if (manage->mgmt) {
@@ -293,5 +325,4 @@ void manage_reload(struct manage *manage, const struct config *config)
     if (manage->http && http_reload(manage->http, error)) {
         log_error("%s: the old certificate stays in use", error);
     }
-    methods_config_event(manage->methods);
 }

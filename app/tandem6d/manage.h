@@ -19,8 +19,12 @@ void manage_turn(struct manage *manage);
 /* True when a maintenance has handed over everything: the process may end. */
 bool manage_wants_end(const struct manage *manage);
 
-/* After a reload: who may do what, and the certificate files again. Says in the log what fails; the
- * old ones then stay in force. */
+/* The file was read again (SIGHUP): config, taken, is put to use if nothing stands against it, and
+ * the log says what became of it. */
+void manage_reread(struct manage *manage, struct config *config);
+
+/* After a change of the configuration: who may do what, and the certificate files again. Says in
+ * the log what fails; the old ones then stay in force. */
 void manage_reload(struct manage *manage, const struct config *config);
 
 #endif

@@ -12,12 +12,14 @@ enum {
 };
 
 struct links;
+struct configure;
 
 struct status {
     struct server *server;
     uint64_t grace_ns, grace_max_ns; /* grace periods the control core waited for */
     uint64_t turn_ns, turn_max_ns;   /* of the control core */
     struct links *links;             /* NULL: none yet; set by the program */
+    struct configure *configure;     /* NULL: the configuration cannot be changed; as links */
     const struct clock *clock;
     uint64_t turns_seen[CONFIG_WORKERS_MAX];
     msec_t alive_ms[CONFIG_WORKERS_MAX];

@@ -17,7 +17,12 @@ const struct jsonrpc_error_row jsonrpc_errors[] = {
     {JSONRPC_TOO_LARGE, "too_large", "request or result over the limit; use limit and cursor"},
     {JSONRPC_BAD_CURSOR, "bad_cursor", "the cursor is not one of ours"},
     {JSONRPC_NOT_FOUND, "not_found", "there is no such object"},
+    {JSONRPC_REVISION_MISMATCH, "revision_mismatch",
+     "the configuration is not at expect_revision any more"},
     {JSONRPC_PEER, "peer", "the failover partner's state does not allow it; reason says why"},
+    {JSONRPC_CONFIG_INVALID, "config_invalid", "the configuration has a mistake"},
+    {JSONRPC_CONFIG_UNSAFE, "config_unsafe",
+     "the configuration would strand leases or needs a restart; reason says which"},
     {JSONRPC_CONFIRM_REQUIRED, "confirm_required", "dangerous: repeat with the confirm value"},
     {0, NULL, NULL},
 };

@@ -10,6 +10,7 @@ const struct jsonrpc_method *const methods_table[] = {
     methods_pool_table,
     methods_stats_table,
     methods_config_table,
+    methods_change_table,
     methods_failover_table,
     methods_audit_table,
     methods_events_table,
@@ -32,6 +33,10 @@ int methods_new(const struct methods_env *env, struct methods **ret_methods)
         .audit = methods_audit,
         .ctx = methods,
     };
+    if (methods_config_init(methods)) {
+        methods_free(methods);
+        return -ENOMEM;
+    }
     *ret_methods = methods;
     return 0;
 }
@@ -40,6 +45,7 @@ void methods_free(struct methods *methods)
 {
     if (methods) {
         pool_walk_done(&methods->walk);
+        methods_config_done(methods);
         free(methods);
     }
 }

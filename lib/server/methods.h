@@ -28,6 +28,7 @@ enum {
     METHODS_POOL_REST_S = 30,       /* pause between two counts of all leases */
     METHODS_LIST_DEFAULT = 1000,
     METHODS_LIST_MAX = 10000,
+    METHODS_CHANGE_SLOTS = 16384, /* slots one config.apply or config.test looks at */
 };
 
 struct methods_worker {
@@ -115,6 +116,19 @@ struct methods_env {
     struct audit *audit;                             /* observe/audit.h */
     void (*audit_line)(void *ctx, const char *line); /* each entry as JSON; with audit_ctx */
     void *audit_ctx;
+    /* Live configuration; all may be NULL, then it cannot be changed. With config_ctx. */
+    const char *config_path; /* of the file read at start */
+    /* Puts it to use, whole or not at all; on success it is taken. -EBUSY: it changes who owns
+     * prefixes. */
+    int (*config_apply)(void *ctx, struct config *config);
+    /* The file's text, malloced; 0 or a negative errno. */
+    int (*config_read)(void *ctx, char **ret_text);
+    /* Writes the file; -EINPROGRESS: ask again with the same text. */
+    int (*config_save)(void *ctx, const char *text);
+    /* Keeps the history (malloced, taken) for the next start; history is what was kept. */
+    void (*history_save)(void *ctx, char *text);
+    const char *history; /* read by methods_new only; NULL: none */
+    void *config_ctx;
     struct events *events; /* observe/events.h */
     struct alarms *alarms; /* observe/alarm.h */
     struct lease_tap *tap; /* lease_tap.h; NULL: leases are not told */
@@ -149,6 +163,24 @@ void methods_events_watch(struct methods *methods, unsigned topics);
 bool methods_event_cursor(struct methods *methods, const json_t *params,
                           struct event_cursor *ret_cursor);
 extern const struct field methods_subscribe_fields[];
+
+/* Number of the configuration in force. Unlike policy.revision it counts configurations only. */
+uint64_t methods_revision(const struct methods *methods);
+
+enum methods_reload {
+    METHODS_RELOAD_IDLE, /* nothing happened */
+    METHODS_RELOAD_BUSY, /* leases are being counted */
+    METHODS_RELOAD_DONE,
+    METHODS_RELOAD_REFUSED,
+    METHODS_RELOAD_BACK, /* not confirmed in time: the old configuration is back */
+};
+
+/* The file is to be read again (SIGHUP). config: taken. It goes the way of config.apply, in
+ * methods_reload_turn. */
+void methods_reload_begin(struct methods *methods, struct config *config);
+/* Once in a control turn; ret_text: one line for the log, about anything but IDLE and BUSY. */
+enum methods_reload methods_reload_turn(struct methods *methods,
+                                        char ret_text[JSONRPC_MESSAGE_MAX]);
 
 /* All groups, ended by NULL; for documents made without a server. */
 extern const struct jsonrpc_method *const methods_table[];

@@ -1,11 +1,11 @@
-/* config.get and config.test. */
+/* config.get, config.history and config.diff; what is hidden from whom. */
 #include <stdlib.h>
 #include <string.h>
 
+#include "server/json_patch.h"
 #include "server/methods_internal.h"
 
 enum {
-    POINTER_DEPTH_MAX = 16,
     WALK_DEPTH_MAX = 16
 };
 
@@ -21,17 +21,35 @@ static const struct field get_fields[] = {
     {.type = FIELD_END},
 };
 
-static const struct field test_fields[] = {
-    {.name = "config", .type = FIELD_ANY, .help = "The configuration as JSON."},
+static const struct field history_fields[] = {
+    {.name = "limit",
+     .type = FIELD_INTEGER,
+     .min = 1,
+     .max = REVISIONS_MAX,
+     .fallback = "32",
+     .help = "Most revisions to return, the newest first."},
+    {.type = FIELD_END},
+};
+
+static const struct field diff_fields[] = {
+    {.name = "a",
+     .type = FIELD_INTEGER,
+     .min = 1,
+     .max = INT64_MAX,
+     .help = "A revision; the one in force when left out."},
+    {.name = "b",
+     .type = FIELD_INTEGER,
+     .min = 1,
+     .max = INT64_MAX,
+     .help = "The revision to compare it with."},
+    {.name = "config", .type = FIELD_ANY, .help = "In the place of b: a configuration as JSON."},
     {.name = "text",
      .type = FIELD_STRING,
      .min = 1,
-     .help = "The configuration file as text; mistakes are then told by line."},
-    {.name = "name",
-     .type = FIELD_STRING,
-     .min = 1,
-     .max = 200,
-     .help = "Name of the file, for the messages."},
+     .help = "In the place of b: a configuration file as text."},
+    {.name = "file",
+     .type = FIELD_BOOL,
+     .help = "In the place of b: true: the server's own configuration file."},
     {.type = FIELD_END},
 };
 
@@ -42,13 +60,13 @@ static void secrets_hide(json_t *object)
 {
     for (size_t i = 0; i < sizeof(secrets) / sizeof(secrets[0]); i++) {
         if (json_object_get(object, secrets[i])) {
-            (void)json_object_set_new(object, secrets[i], json_string("(hidden)"));
+            (void)json_object_set_new(object, secrets[i], json_string(METHODS_CONFIG_HIDDEN));
         }
     }
 }
 
 /* Visits every object of a configuration (checked, so not deeper than its tables). */
-static void config_redact(json_t *config)
+void methods_config_redact(json_t *config)
 {
     struct {
         json_t *value;
@@ -82,93 +100,34 @@ static void config_redact(json_t *config)
     }
 }
 
-/* One reference token of a JSON pointer (RFC 6901 4) behind *at; false when malformed. */
-static bool token_read(const char **at, char *token, size_t token_size)
-{
-    const char *p = *at;
-    size_t size = 0;
-
-    if (*p++ != '/') {
-        return false;
-    }
-    for (; *p && *p != '/' && size < token_size - 1; p++) {
-        token[size] = *p;
-        if (*p == '~') {
-            p++;
-            if (*p != '0' && *p != '1') {
-                return false;
-            }
-            token[size] = *p == '0' ? '~' : '/';
-        }
-        size++;
-    }
-    token[size] = '\0';
-    *at = p;
-    return *p == '\0' || *p == '/';
-}
-
-/* The value at a JSON pointer, borrowed; NULL when there is none. */
-static json_t *pointer_find(json_t *value, const char *pointer)
-{
-    char token[256], *end;
-
-    for (unsigned depth = 0; *pointer && value && depth < POINTER_DEPTH_MAX; depth++) {
-        if (!token_read(&pointer, token, sizeof(token))) {
-            return NULL;
-        }
-        if (json_is_array(value)) {
-            unsigned long index = strtoul(token, &end, 10);
-            bool digits = token[0] >= '0' && token[0] <= '9' && *end == '\0';
-
-            value = digits ? json_array_get(value, index) : NULL;
-        } else {
-            value = json_object_get(value, token);
-        }
-    }
-    return *pointer ? NULL : value;
-}
-
-/* Equal configurations have equal digests, however they are spaced and ordered. Not a secret and no
- * protection against forgery. */
-static json_t *config_digest(const json_t *config)
-{
-    struct siphash_key key = {0x74616e64656d3601ULL, 0x636f6e6669670000ULL};
-    char *text = json_dumps(config, JSON_COMPACT | JSON_SORT_KEYS);
-    json_t *digest =
-        text ? json_sprintf("%016llx", (unsigned long long)siphash(key, text, strlen(text))) : NULL;
-
-    free(text);
-    return digest;
-}
-
 static int config_get(struct jsonrpc_call *call)
 {
     const struct methods_env *env = methods_env(call);
-    const struct config *config = env->config(env->ctx);
+    const struct methods *methods = call->rpc->ctx;
+    const char *text = env->config(env->ctx)->text;
     const char *path = json_string_value(json_object_get(call->params, "path"));
     bool redact = !json_is_false(json_object_get(call->params, "redact"));
-    json_t *whole, *part, *digest;
+    json_t *whole, *part;
+    uint64_t digest;
 
     call->sensitive = !redact;
     if (!redact && (call->caller->roles & 1u << JSONRPC_ROLE_ADMIN) == 0) {
         return jsonrpc_fail(call, JSONRPC_UNAUTHORIZED, "role_required",
                             "secrets are shown to the role \"admin\" only");
     }
-    whole = json_loads(config->text ? config->text : "", 0, NULL);
-    if (whole == NULL) {
+    whole = json_loads(text ? text : "", 0, NULL);
+    if (whole == NULL || !revisions_digest(whole, &digest)) {
         return jsonrpc_fail(call, JSONRPC_WRONG_STATE, "no_config",
                             "the configuration's text is not at hand");
     }
-    digest = config_digest(whole);
     if (redact) {
-        config_redact(whole);
+        methods_config_redact(whole);
     }
-    part = pointer_find(whole, path ? path : "");
+    part = json_pointer_find(whole, path ? path : "");
     if (part) {
         call->result = json_pack("{s:O, s:o, s:o}", "config", part, "revision",
-                                 value_u64(env->policy(env->ctx)->revision), "digest", digest);
-    } else {
-        json_decref(digest);
+                                 value_u64(methods_revision(methods)), "digest",
+                                 json_sprintf("%016llx", (unsigned long long)digest));
     }
     json_decref(whole);
     return part ? 0
@@ -176,66 +135,91 @@ static int config_get(struct jsonrpc_call *call)
                                "the configuration has nothing at %.200s", path);
 }
 
-static json_t *mistake_json(const struct config_error *mistake)
+static int config_history(struct jsonrpc_call *call)
 {
-    return json_pack("{s:o, s:i, s:o}", "path", value_text(mistake->pointer), "line",
-                     (int)mistake->line, "text", value_text(mistake->text));
-}
+    const struct methods *methods = call->rpc->ctx;
+    const struct revisions *revisions = &methods->config.revisions;
+    const json_t *limit = json_object_get(call->params, "limit");
+    json_int_t left = limit ? json_integer_value(limit) : REVISIONS_MAX;
+    json_t *rows = json_array();
 
-static void config_check(const char *name, const char *text, bool has_lines, json_t *errors,
-                         json_t *warnings)
-{
-    struct config *config = NULL;
-    struct config_error mistake = {0};
-    int err = config_parse(name, text, strlen(text), &config, &mistake);
+    for (unsigned i = revisions->count; i > 0 && left > 0; i--, left--) {
+        const struct revision *row = &revisions->rows[i - 1];
 
-    if (err) {
-        if (mistake.text[0] == '\0') {
-            (void)snprintf(mistake.text, sizeof(mistake.text), "%s", strerror(-err));
-        }
-        mistake.line = has_lines ? mistake.line : 0;
-        (void)json_array_append_new(errors, mistake_json(&mistake));
-        return;
+        (void)json_array_append_new(
+            rows, json_pack("{s:o, s:o, s:o, s:o, s:o, s:b}", "revision", value_u64(row->number),
+                            "time", value_time(row->time), "who", value_text(row->who), "comment",
+                            value_text(row->comment), "digest",
+                            json_sprintf("%016llx", (unsigned long long)row->digest), "in_force",
+                            i == revisions->count));
     }
-    for (unsigned i = 0; i < config->warning_count; i++) {
-        mistake = config->warnings[i];
-        mistake.line = has_lines ? mistake.line : 0;
-        (void)json_array_append_new(warnings, mistake_json(&mistake));
-    }
-    config_free(config);
-}
-
-static int config_test(struct jsonrpc_call *call)
-{
-    const json_t *config = json_object_get(call->params, "config");
-    const char *text = json_string_value(json_object_get(call->params, "text"));
-    const char *name = json_string_value(json_object_get(call->params, "name"));
-    json_t *errors, *warnings;
-    char *dump = NULL;
-
-    if (!config == !text) {
-        return jsonrpc_fail_param(call, "", "give either config or text");
-    }
-    if (config) {
-        dump = json_dumps(config, JSON_INDENT(2) | JSON_ENCODE_ANY);
-        if (dump == NULL) {
-            return 0; /* told as out of memory */
-        }
-    }
-    errors = json_array();
-    warnings = json_array();
-    config_check(name ? name : "config", dump ? dump : text, dump == NULL, errors, warnings);
-    free(dump);
-    call->result = json_pack("{s:b, s:o, s:o}", "valid", json_array_size(errors) == 0, "errors",
-                             errors, "warnings", warnings);
+    call->result =
+        json_pack("{s:o, s:o}", "revisions", rows, "confirm_until",
+                  methods->config.confirm_until_s ? value_time(methods->config.confirm_until_s)
+                                                  : json_null());
     return 0;
+}
+
+/* A revision's configuration without its secrets. */
+static int revision_load(struct jsonrpc_call *call, const json_t *number, json_t **ret_config)
+{
+    const struct methods *methods = call->rpc->ctx;
+    const struct revisions *revisions = &methods->config.revisions;
+    const struct revision *row =
+        number ? revisions_find(revisions, (uint64_t)json_integer_value(number))
+               : revisions_newest(revisions);
+
+    if (row == NULL) {
+        return jsonrpc_fail(call, JSONRPC_NOT_FOUND, "no_revision",
+                            "no such revision is kept; config.history lists them");
+    }
+    *ret_config = json_loads(row->text, 0, NULL);
+    if (*ret_config) {
+        methods_config_redact(*ret_config);
+    }
+    return 0;
+}
+
+static int config_diff(struct jsonrpc_call *call)
+{
+    const json_t *b = json_object_get(call->params, "b");
+    json_t *from = NULL, *to = NULL, *patch = NULL;
+    json_error_t error;
+    char *text = NULL;
+    int code = revision_load(call, json_object_get(call->params, "a"), &from);
+
+    if (code == 0 && b) {
+        code = revision_load(call, b, &to);
+    } else if (code == 0) {
+        code = methods_config_candidate(call, &text);
+        to = text ? json_loads(text, 0, &error) : NULL;
+        if (code == 0 && text && to == NULL) {
+            code = jsonrpc_fail(call, JSONRPC_CONFIG_INVALID, "no_json", "line %d: %s", error.line,
+                                error.text);
+        }
+        free(text);
+    }
+    if (code == 0 && from && to) {
+        methods_config_redact(to);
+        patch = json_patch_diff(from, to);
+        call->result =
+            patch ? json_pack("{s:b, s:o}", "equal", json_array_size(patch) == 0, "patch", patch)
+                  : NULL;
+    }
+    json_decref(from);
+    json_decref(to);
+    return code;
 }
 
 const struct jsonrpc_method methods_config_table[] = {
     {"config.get", JSONRPC_ROLE_VIEW, false, get_fields, config_get,
      "Shows the configuration in force, or a part of it.", "{config, revision, digest}"},
-    {"config.test", JSONRPC_ROLE_VIEW, false, test_fields, config_test,
-     "Checks a configuration without using it.",
-     "{valid, errors: [{path, line, text}], warnings: [{path, line, text}]}; line 0: not known"},
+    {"config.history", JSONRPC_ROLE_VIEW, false, history_fields, config_history,
+     "Lists the configurations that were in force, the newest first.",
+     "{revisions: [{revision, time, who, comment, digest, in_force}], confirm_until}"},
+    {"config.diff", JSONRPC_ROLE_VIEW, false, diff_fields, config_diff,
+     "Tells what one configuration has to become to be another, as JSON Patch (RFC 6902); secrets "
+     "are hidden on both sides.",
+     "{equal, patch: [{op, path, value}]}"},
     METHODS_TABLE_END,
 };

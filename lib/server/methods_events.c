@@ -115,10 +115,8 @@ void methods_event(struct methods *methods, enum event_topic topic, json_t *data
 
 void methods_config_event(struct methods *methods)
 {
-    const struct methods_env *env = &methods->env;
-
     methods_event(methods, EVENT_CONFIG,
-                  json_pack("{s:o}", "revision", value_u64(env->policy(env->ctx)->revision)));
+                  json_pack("{s:o}", "revision", value_u64(methods_revision(methods))));
 }
 
 static json_t *alarm_json(const struct alarm_row *row)

@@ -3,8 +3,10 @@
 #define SERVER_METHODS_INTERNAL_H
 
 #include "observe/events.h"
+#include "server/change.h"
 #include "server/methods.h"
 #include "server/relation_operator.h"
+#include "server/revisions.h"
 
 /* Leases of one pool by what they mean to it. */
 struct pool_count {
@@ -46,12 +48,28 @@ struct event_watch {
     uint64_t told;                                  /* number of the last event of the last turn */
 };
 
+/* A configuration that somebody wants, on its way: several calls may be needed to count leases. */
+struct config_job {
+    char *text; /* NULL: none */
+    struct config *config;
+    struct change *change;
+    uint64_t revision; /* in force when it was begun */
+};
+
+struct config_state {
+    struct revisions revisions; /* the newest is the one in force */
+    struct config_job call, reload;
+    sec_t confirm_until_s; /* 0: nothing to confirm */
+    uint64_t confirm_back; /* revision to go back to */
+};
+
 struct methods {
     struct methods_env env;
     struct jsonrpc rpc;
     struct pool_walk walk;
     struct outlook_walk outlook;
     struct event_watch watch;
+    struct config_state config;
     bool maintenance; /* the process ends when all relationships are handed over */
 };
 
@@ -66,12 +84,24 @@ extern const struct jsonrpc_method methods_lease_table[];
 extern const struct jsonrpc_method methods_pool_table[];
 extern const struct jsonrpc_method methods_stats_table[];
 extern const struct jsonrpc_method methods_config_table[];
+extern const struct jsonrpc_method methods_change_table[];
 extern const struct jsonrpc_method methods_failover_table[];
 extern const struct jsonrpc_method methods_audit_table[];
 extern const struct jsonrpc_method methods_events_table[];
 
 /* Tells one event; takes data (methods_events.c). */
 void methods_event(struct methods *methods, enum event_topic topic, json_t *data);
+
+#define METHODS_CONFIG_HIDDEN "(hidden)"
+
+/* Hides the values that are secrets (methods_config.c). */
+void methods_config_redact(json_t *config);
+/* The configuration that the parameters config, text, patch or file describe, as malloced text; or
+ * what jsonrpc_fail returned (methods_change.c). *ret_text NULL: no memory. */
+int methods_config_candidate(struct jsonrpc_call *call, char **ret_text);
+/* Takes up the history and the configuration in force; and drops all (methods_change.c). */
+int methods_config_init(struct methods *methods);
+void methods_config_done(struct methods *methods);
 
 /* The dispatcher's audit hook (methods_audit.c). */
 jsonrpc_audit_fn methods_audit;

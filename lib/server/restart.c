@@ -1,4 +1,4 @@
-#include "restart.h"
+#include "server/restart.h"
 
 #include <string.h>
 
@@ -39,31 +39,8 @@ static bool failover_equal(const struct config_failover *a, const struct config_
     return same;
 }
 
-const char *restart_reason(const struct config *a, const struct config *b)
+static const char *failovers_reason(const struct config *a, const struct config *b)
 {
-    const struct {
-        const char *what;
-        bool same;
-    } rows[] = {
-        {"server.state_dir", text_equal(a->state_dir, b->state_dir)},
-        {"server.duid", span_equal(a->server_duid, b->server_duid)},
-        {"server.allocation_secret", span_equal(a->allocation_secret, b->allocation_secret)},
-        {"store", a->leases_max == b->leases_max && a->inline_octets == b->inline_octets &&
-                      a->long_leases_max == b->long_leases_max},
-        {"journal",
-         a->segment_size == b->segment_size && a->checkpoint_log_max == b->checkpoint_log_max},
-        {"dataplane", a->workers == b->workers && a->cpu_count == b->cpu_count &&
-                          memcmp(a->cpus, b->cpus, sizeof(a->cpus)) == 0 && a->poll == b->poll &&
-                          a->port_count == b->port_count},
-        {"management", text_equal(a->management_socket, b->management_socket) &&
-                           text_equal(a->management_listen, b->management_listen)},
-    };
-
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        if (!rows[i].same) {
-            return rows[i].what;
-        }
-    }
     if (a->failover_count != b->failover_count) {
         return "failover";
     }
@@ -72,10 +49,54 @@ const char *restart_reason(const struct config *a, const struct config *b)
             return "failover (all but backup_share_percent)";
         }
     }
-    for (unsigned i = 0; i < a->port_count; i++) {
-        if (!port_equal(&a->ports[i], &b->ports[i])) {
-            return "dataplane.ports";
+    return NULL;
+}
+
+static bool ports_equal(const struct config *a, const struct config *b)
+{
+    bool same = a->port_count == b->port_count;
+
+    for (unsigned i = 0; same && i < a->port_count; i++) {
+        same = port_equal(&a->ports[i], &b->ports[i]);
+    }
+    return same;
+}
+
+size_t restart_reasons(const struct config *a, const struct config *b,
+                       const char *ret_reasons[RESTART_REASONS_MAX])
+{
+    const char *failovers = failovers_reason(a, b);
+
+    const struct {
+        const char *what;
+        bool same;
+    } rows[RESTART_REASONS_MAX] = {
+        {"server.state_dir", text_equal(a->state_dir, b->state_dir)},
+        {"server.duid", span_equal(a->server_duid, b->server_duid)},
+        {"server.allocation_secret", span_equal(a->allocation_secret, b->allocation_secret)},
+        {"store", a->leases_max == b->leases_max && a->inline_octets == b->inline_octets &&
+                      a->long_leases_max == b->long_leases_max},
+        {"journal",
+         a->segment_size == b->segment_size && a->checkpoint_log_max == b->checkpoint_log_max},
+        {"dataplane", a->workers == b->workers && a->cpu_count == b->cpu_count &&
+                          memcmp(a->cpus, b->cpus, sizeof(a->cpus)) == 0 && a->poll == b->poll},
+        {"dataplane.ports", ports_equal(a, b)},
+        {"management",
+         text_equal(a->management_socket, b->management_socket) &&
+             text_equal(a->management_listen, b->management_listen) &&
+             a->has_management_tls == b->has_management_tls &&
+             text_equal(a->management_tls.certificate, b->management_tls.certificate) &&
+             text_equal(a->management_tls.key, b->management_tls.key) &&
+             text_equal(a->management_tls.ca, b->management_tls.ca)},
+        {failovers, failovers == NULL},
+    };
+
+    size_t count = 0;
+
+    for (size_t i = 0; i < RESTART_REASONS_MAX; i++) {
+        if (!rows[i].same) {
+            ret_reasons[count++] = rows[i].what;
         }
     }
-    return NULL;
+    return count;
 }
