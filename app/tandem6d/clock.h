@@ -22,6 +22,14 @@ static inline msec_t clock_mono_ms(void)
     return (msec_t)ts.tv_sec * 1000 + (msec_t)ts.tv_nsec / 1000000;
 }
 
+static inline uint64_t clock_mono_ns(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
 static inline int64_t clock_wall_offset_ms(void)
 {
     struct timespec wall;

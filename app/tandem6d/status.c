@@ -152,6 +152,35 @@ static bool env_alarm(void *ctx, unsigned index, struct methods_alarm *ret_alarm
     return false;
 }
 
+static bool env_histogram(void *ctx, unsigned index, struct methods_histogram *ret_histogram)
+{
+    static const struct {
+        const char *name, *help;
+        size_t at;
+    } rows[] = {
+        {"answer", "From the turn that read a message until its answer leaves",
+         offsetof(struct worker, answer_ns)},
+        {"turn", "Turns of the workers that handled something", offsetof(struct worker, turn_ns)},
+    };
+    const struct server *server = ((struct status *)ctx)->server;
+
+    if (index >= sizeof(rows) / sizeof(rows[0])) {
+        return false;
+    }
+    *ret_histogram = (struct methods_histogram){
+        .name = rows[index].name,
+        .unit = "ns",
+        .help = rows[index].help,
+        .part_count = server->worker_count,
+    };
+    for (unsigned i = 0; i < server->worker_count; i++) {
+        const void *part = (const char *)&server->workers[i] + rows[index].at;
+
+        ret_histogram->parts[i] = part;
+    }
+    return true;
+}
+
 static struct relation *env_relation(void *ctx, unsigned index)
 {
     const struct server *server = ((struct status *)ctx)->server;
@@ -199,6 +228,7 @@ struct methods_env status_env(struct status *status)
         .worker = env_worker,
         .port = env_port,
         .alarm = env_alarm,
+        .histogram = env_histogram,
         .relation = env_relation,
         .time = env_time,
         .wake = env_wake,

@@ -57,7 +57,13 @@ static int worker_loop(void *arg)
     for (;;) {
         msec_t now_ms = clock_mono_ms();
 
-        idle = worker_turn(worker, now_ms, clock_now(threads->clock, now_ms)) ? 0 : idle + 1;
+        worker->now_ns = clock_mono_ns();
+        if (worker_turn(worker, now_ms, clock_now(threads->clock, now_ms))) {
+            worker_turn_measured(worker, clock_mono_ns());
+            idle = 0;
+        } else {
+            idle++;
+        }
         urcu_qsbr_quiescent_state();
         if (atomic_load_explicit(&threads->stop_workers, memory_order_relaxed)) {
             worker->draining = true;

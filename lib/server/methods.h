@@ -59,8 +59,13 @@ struct methods_alarm {
 
 struct methods_histogram {
     const char *name, *unit, *help;
-    const struct histogram *histogram;
+    const struct histogram *parts[CONFIG_WORKERS_MAX]; /* that make it up */
+    unsigned part_count;
 };
+
+/* All its parts in one picture, which starts as zeros. */
+void methods_histogram_gather(const struct methods_histogram *histogram,
+                              struct histogram_picture *picture);
 
 struct methods_build {
     const char *version; /* of the product */

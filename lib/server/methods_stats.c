@@ -23,6 +23,10 @@ static const struct field get_fields[] = {
      .type = FIELD_BOOL,
      .fallback = "true",
      .help = "Tell counters that are 0, too."},
+    {.name = "buckets",
+     .type = FIELD_BOOL,
+     .fallback = "false",
+     .help = "Tell all that the histograms hold, too, as [largest value, count]."},
     {.type = FIELD_END},
 };
 
@@ -112,28 +116,57 @@ static json_t *gauges_json(const struct methods_env *env, const json_t *names)
     return json;
 }
 
-static json_t *histogram_json(const struct methods_histogram *row)
+void methods_histogram_gather(const struct methods_histogram *histogram,
+                              struct histogram_picture *picture)
+{
+    for (unsigned i = 0; i < histogram->part_count; i++) {
+        histogram_gather(histogram->parts[i], picture);
+    }
+}
+
+static json_t *buckets_json(const struct histogram_picture *picture)
+{
+    json_t *list = json_array();
+
+    for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++) {
+        if (picture->buckets[i]) {
+            (void)json_array_append_new(list,
+                                        json_pack("[o, o]", value_u64(histogram_bucket_last(i)),
+                                                  value_u64(picture->buckets[i])));
+        }
+    }
+    return list;
+}
+
+static json_t *histogram_json(const struct methods_histogram *row, bool buckets)
 {
     struct histogram_picture picture = {0};
+    json_t *json;
 
-    histogram_gather(row->histogram, &picture);
-    return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "name", row->name, "unit",
+    methods_histogram_gather(row, &picture);
+    json = json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "name", row->name, "unit",
                      row->unit, "help", row->help, "count", value_u64(picture.count), "sum",
                      value_u64(picture.sum), "p50", value_u64(histogram_quantile(&picture, 500)),
                      "p99", value_u64(histogram_quantile(&picture, 990)), "p999",
                      value_u64(histogram_quantile(&picture, 999)), "max", value_u64(picture.max));
+    if (buckets) {
+        (void)json_object_set_new(json, "buckets", buckets_json(&picture));
+    }
+    return json;
 }
 
-static json_t *histograms_json(const struct methods_env *env, const json_t *names)
+static json_t *histograms_json(const struct methods_env *env, const json_t *params)
 {
     static const unsigned histograms_max = 256;
+    const json_t *names = json_object_get(params, "names");
+    bool buckets = json_is_true(json_object_get(params, "buckets"));
     struct methods_histogram row;
     json_t *list = json_array();
 
     for (unsigned i = 0; i < histograms_max && env->histogram && env->histogram(env->ctx, i, &row);
          i++) {
         if (wanted(names, row.name)) {
-            (void)json_array_append_new(list, histogram_json(&row));
+            (void)json_array_append_new(list, histogram_json(&row, buckets));
         }
     }
     return list;
@@ -146,7 +179,7 @@ static int stats_get(struct jsonrpc_call *call)
 
     call->result =
         json_pack("{s:o, s:o, s:o}", "counters", counters_json(env, call->params), "gauges",
-                  gauges_json(env, names), "histograms", histograms_json(env, names));
+                  gauges_json(env, names), "histograms", histograms_json(env, call->params));
     return 0;
 }
 

@@ -533,7 +533,7 @@ static bool histogram_sample(struct scrape *scrape, size_t arg, unsigned row,
         return false;
     }
     memset(&scrape->picture, 0, sizeof(scrape->picture));
-    histogram_gather(histogram.histogram, &scrape->picture);
+    methods_histogram_gather(&histogram, &scrape->picture);
     sample->labels[0] = histogram.name;
     sample->picture = &scrape->picture;
     sample->unit = 1e-9;

@@ -16,11 +16,10 @@ void park_done(struct park *park)
     park->entries = NULL;
 }
 
-void park_push(struct park *park, uint64_t position, msec_t now_ms, const struct packet *packet)
+void park_push(struct park *park, const struct parked *reply)
 {
     T6_ASSERT(!park_full(park));
-    park->entries[park->head & park->mask] =
-        (struct parked){.position = position, .since_ms = now_ms, .packet = *packet};
+    park->entries[park->head & park->mask] = *reply;
     park->head++;
     if (park_used(park) > park->used_max) {
         park->used_max = park_used(park);

@@ -10,6 +10,7 @@
 struct parked {
     uint64_t position; /* of the reply's last change in the worker's ring */
     msec_t since_ms;
+    uint64_t since_ns; /* the same, finer; 0: not known */
     struct packet packet;
 };
 
@@ -38,7 +39,7 @@ static inline bool park_full(const struct park *park)
 }
 
 /* Only when not full. */
-void park_push(struct park *park, uint64_t position, msec_t now_ms, const struct packet *packet);
+void park_push(struct park *park, const struct parked *reply);
 
 /* The oldest reply if its position is durable; false when none is. Pops it. */
 bool park_pop(struct park *park, uint64_t durable, struct parked *ret_parked);

@@ -96,6 +96,9 @@ static unsigned parked_release(struct worker *worker)
             packet_drop(worker, &parked.packet, COUNTER_drop_park_late);
             continue;
         }
+        if (parked.since_ns) {
+            histogram_add(&worker->answer_ns, worker->now_ns - parked.since_ns);
+        }
         tx_gather(worker, &parked.packet);
     }
     return count;
@@ -477,8 +480,10 @@ static void work_finish(struct worker *worker, struct work *work)
     answers_count(worker, work);
     if (position) { /* also for changes of an earlier, lost decision: they are what the answer says
                      */
-        park_push(&worker->park, position, worker->now_ms, &work->packet);
+        park_push(&worker->park,
+                  &(struct parked){position, worker->now_ms, worker->now_ns, work->packet});
     } else {
+        worker->answered_count++;
         tx_gather(worker, &work->packet);
     }
 }
@@ -567,6 +572,7 @@ unsigned worker_turn(struct worker *worker, msec_t now_ms, sec_t now)
 
     worker->now_ms = now_ms;
     worker->now = now;
+    worker->answered_count = 0;
     worker->policy = server_policy(server);
     worker->silent =
         worker->policy == NULL ||
@@ -598,4 +604,14 @@ unsigned worker_turn(struct worker *worker, msec_t now_ms, sec_t now)
                           atomic_load_explicit(&worker->turns, memory_order_relaxed) + 1,
                           memory_order_relaxed);
     return handled;
+}
+
+void worker_turn_measured(struct worker *worker, uint64_t end_ns)
+{
+    uint64_t took_ns = end_ns - worker->now_ns;
+
+    histogram_add(&worker->turn_ns, took_ns);
+    if (worker->answered_count) {
+        histogram_add_many(&worker->answer_ns, took_ns, worker->answered_count);
+    }
 }

@@ -5,6 +5,7 @@
 #ifndef SERVER_WORKER_H
 #define SERVER_WORKER_H
 
+#include "base/histogram.h"
 #include "dhcp6/decide.h"
 #include "server/handover.h"
 #include "server/key.h"
@@ -52,7 +53,11 @@ struct worker {
     bool draining; /* stopping: parked replies still leave, nothing new is taken */
     msec_t now_ms;
     sec_t now;
-    _Atomic uint64_t turns; /* read by the control core to see that we live */
+    uint64_t now_ns;            /* begin of the turn, monotonic; 0: nothing is measured */
+    unsigned answered_count;    /* answers of this turn that need not wait for the disk */
+    struct histogram turn_ns;   /* turns that handled something */
+    struct histogram answer_ns; /* answers, from the turn that read the message on */
+    _Atomic uint64_t turns;     /* read by the control core to see that we live */
 };
 
 int worker_init(struct worker *worker, struct server *server, unsigned index) MUST_CHECK;
@@ -61,6 +66,9 @@ void worker_done(struct worker *worker);
 /* One turn. now_ms monotonic, now wall clock. Returns the number of packets handled, received or
  * released, so that the caller knows when to rest. */
 unsigned worker_turn(struct worker *worker, msec_t now_ms, sec_t now);
+
+/* After a turn that handled something, where now_ns was set before it. */
+void worker_turn_measured(struct worker *worker, uint64_t end_ns);
 
 /* True while replies wait for the disk: no sleeping then (design invariant 8). */
 static inline bool worker_has_parked(const struct worker *worker)

@@ -90,7 +90,7 @@ static bool bench_histogram(void *ctx, unsigned index, struct methods_histogram 
     if (index == 0) {
         histogram_add(&histogram, 10);
     }
-    *ret_histogram = (struct methods_histogram){"hold", "ns", "Time parked.", &histogram};
+    *ret_histogram = (struct methods_histogram){"hold", "ns", "Time parked.", {&histogram}, 1};
     return index < 1;
 }
 
