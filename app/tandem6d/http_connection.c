@@ -178,15 +178,17 @@ static void answer_count(struct http_connection *connection, size_t size)
     connection->http->stats.answer_bytes += size;
 }
 
+/* more: further fields, or NULL for those that go with the status. */
 static void answer_head(struct http_connection *connection, enum http_status status,
-                        const char *content_type, size_t size)
+                        const char *content_type, const char *more, size_t size)
 {
     struct http_response response = {
         .status = status,
         .content_type = content_type,
-        .more = status == HTTP_METHOD_NOT_ALLOWED ? "Allow: GET, HEAD, POST\r\n"
-                : status == HTTP_UNAVAILABLE      ? "Retry-After: 1\r\n"
-                                                  : NULL,
+        .more = more                                ? more
+                : status == HTTP_METHOD_NOT_ALLOWED ? "Allow: GET, HEAD, POST\r\n"
+                : status == HTTP_UNAVAILABLE        ? "Retry-After: 1\r\n"
+                                                    : NULL,
         .body_size = size,
         .keep_alive = connection->request.keep_alive && !connection->closing,
     };
@@ -195,14 +197,26 @@ static void answer_head(struct http_connection *connection, enum http_status sta
     phase_enter(connection, HTTP_PHASE_ANSWER);
 }
 
-void http_answer(struct http_connection *connection, enum http_status status,
-                 const char *content_type, const char *text, size_t size)
+static void answer_send(struct http_connection *connection, const char *text, size_t size)
 {
-    answer_head(connection, status, content_type, size);
     if (connection->request.method != HTTP_HEAD && size) {
         answer_count(connection, size);
         (void)evbuffer_add(bufferevent_get_output(connection->stream), text, size);
     }
+}
+
+void http_answer(struct http_connection *connection, enum http_status status,
+                 const char *content_type, const char *text, size_t size)
+{
+    answer_head(connection, status, content_type, NULL, size);
+    answer_send(connection, text, size);
+}
+
+void http_answer_with(struct http_connection *connection, const char *content_type,
+                      const char *more, const char *text, size_t size)
+{
+    answer_head(connection, HTTP_OK, content_type, more, size);
+    answer_send(connection, text, size);
 }
 
 void http_refuse(struct http_connection *connection, enum http_status status, const char *why)
@@ -225,7 +239,7 @@ static void text_free(const void *text, size_t size, void *ctx)
 void http_answer_taken(struct http_connection *connection, const char *content_type, char *text,
                        size_t size)
 {
-    answer_head(connection, HTTP_OK, content_type, size);
+    answer_head(connection, HTTP_OK, content_type, NULL, size);
     answer_count(connection, size);
     if (evbuffer_add_reference(bufferevent_get_output(connection->stream), text, size, text_free,
                                NULL)) {

@@ -81,6 +81,9 @@ void http_connection_free(struct http_connection *connection);
 /* Answers. The connection goes on with its next request afterwards. Text is copied. */
 void http_answer(struct http_connection *connection, enum http_status status,
                  const char *content_type, const char *text, size_t size);
+/* 200 with further header fields, each with CRLF. */
+void http_answer_with(struct http_connection *connection, const char *content_type,
+                      const char *more, const char *text, size_t size);
 /* A short answer in words. */
 void http_refuse(struct http_connection *connection, enum http_status status, const char *why);
 /* The same with a text that is freed once sent. */

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "http_internal.h"
+#include "page.h"
 #include "server/metrics.h"
 
 struct route {
@@ -11,6 +12,7 @@ struct route {
     void (*run)(struct http_connection *connection, struct span body);
 };
 
+static void run_page(struct http_connection *connection, struct span body);
 static void run_rpc(struct http_connection *connection, struct span body);
 static void run_healthz(struct http_connection *connection, struct span body);
 static void run_metrics(struct http_connection *connection, struct span body);
@@ -18,9 +20,12 @@ static void run_events(struct http_connection *connection, struct span body);
 static void run_leases(struct http_connection *connection, struct span body);
 
 static const struct route routes[] = {
+    {"/", HTTP_GET, false, run_page},
     /* Methods check the role themselves. */
-    {"/rpc", HTTP_POST, true, run_rpc},         {"/healthz", HTTP_GET, true, run_healthz},
-    {"/metrics", HTTP_GET, false, run_metrics}, {"/events", HTTP_GET, false, run_events},
+    {"/rpc", HTTP_POST, true, run_rpc},
+    {"/healthz", HTTP_GET, true, run_healthz},
+    {"/metrics", HTTP_GET, false, run_metrics},
+    {"/events", HTTP_GET, false, run_events},
     {"/leases", HTTP_GET, false, run_leases},
 };
 
@@ -67,6 +72,20 @@ enum http_status http_route_check(const struct http_connection *connection, cons
 void http_route_run(struct http_connection *connection, struct span body)
 {
     route_find(connection->request.path)->run(connection, body);
+}
+
+static void run_page(struct http_connection *connection, struct span body)
+{
+    char more[512];
+    int size = snprintf(more, sizeof(more),
+                        "Content-Security-Policy: %s\r\nReferrer-Policy: no-referrer\r\n"
+                        "Cross-Origin-Opener-Policy: same-origin\r\n",
+                        page_policy);
+
+    (void)body;
+    T6_ASSERT(size > 0 && size < (int)sizeof(more));
+    http_answer_with(connection, "text/html; charset=utf-8", more, (const char *)page_text,
+                     page_size);
 }
 
 static void run_rpc(struct http_connection *connection, struct span body)

@@ -17,7 +17,7 @@ enum {
     HTTP_FIELDS_MAX = 64,
     HTTP_PATH_MAX = 128,
     HTTP_QUERY_MAX = 1024,
-    HTTP_RESPONSE_HEAD_MAX = 512,
+    HTTP_RESPONSE_HEAD_MAX = 1024,
 };
 
 enum http_method {
