@@ -66,6 +66,7 @@ static void change_add(struct granting *g, const struct candidate *candidate,
     struct lease *next = &change->next;
     sec_t now = g->input->now;
 
+    T6_ASSERT(base || !held);
     change->pool = candidate->pool;
     change->counter = held ? COUNTER_lease_renewed : COUNTER_lease_created;
     if (base) {
