@@ -26,6 +26,8 @@ static int run_test(struct session *session);
 
 const struct command commands[] = {
     {"status", "", 0, 0, run_status, "is the server well"},
+    {"watch", "[SECONDS]", 0, 1, command_watch,
+     "the server at a glance, again every second; once when not on a terminal"},
     {"version", "", 0, 0, run_version, "versions of server and interface"},
     {"leases", "[key=value...]", 0, 32, run_leases,
      "leases, filtered: link=, pool=, duid=, state=, under=2001:db8::/40, limit=..."},

@@ -56,6 +56,9 @@ const char *session_text(const json_t *object, const char *member);
 
 void json_print(const json_t *json);
 
+/* commands_watch.c */
+int command_watch(struct session *session);
+
 /* commands_failover.c */
 int command_failover(struct session *session);
 int command_partner_down(struct session *session);

@@ -1,81 +1,19 @@
 /* tandem6ctl: the command-line client. Knows the few readable commands; everything else it learns
  * from the server (rpc.discover). */
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "commands.h"
-
-/* What the command line asks for besides the command. */
-struct wishes {
-    const char *socket_path, *confirm;
-    bool json, help, version, dry_run;
-};
-
-static bool options_parse(int argc, char **argv, struct wishes *wishes)
-{
-    static const struct option options[] = {
-        {"socket", required_argument, NULL, 's'},
-        {"json", no_argument, NULL, 'j'},
-        {"confirm", required_argument, NULL, 'c'},
-        {"dry-run", no_argument, NULL, 'n'},
-        {"help", no_argument, NULL, 'h'},
-        {"version", no_argument, NULL, 'V'},
-        {NULL, 0, NULL, 0},
-    };
-    int option;
-
-    while ((option = getopt_long(argc, argv, "s:jc:nhV", options, NULL)) != -1) {
-        if (option == 's') {
-            wishes->socket_path = optarg;
-        } else if (option == 'j') {
-            wishes->json = true;
-        } else if (option == 'c') {
-            wishes->confirm = optarg;
-        } else if (option == 'n') {
-            wishes->dry_run = true;
-        } else if (option == 'h') {
-            wishes->help = true;
-        } else if (option == 'V') {
-            wishes->version = true;
-        } else {
-            return false;
-        }
-    }
-    return true;
-}
-
-static void usage_print(FILE *out)
-{
-    (void)fprintf(out,
-                  "usage: tandem6ctl [--socket PATH] [--json] COMMAND [argument...]\n"
-                  "       tandem6ctl [--socket PATH] METHOD [key=value...]\n"
-                  "       tandem6ctl METHOD --help\n"
-                  "\n"
-                  "A value that is JSON is sent as such, anything else as a string; a.b=c sets "
-                  "a nested member.\n"
-                  "\ncommands\n");
-    for (const struct command *command = commands; command->name; command++) {
-        (void)fprintf(out, "  %-12s %-26s %s\n", command->name, command->arguments, command->help);
-    }
-    (void)fprintf(out, "\noptions\n"
-                       "  -s, --socket PATH  the server's socket, else $TANDEM6_SOCKET, "
-                       "else " CLIENT_SOCKET_DEFAULT "\n"
-                       "  -j, --json         answers as JSON\n"
-                       "  -n, --dry-run      partner-down: only tell what it would bring\n"
-                       "  -c, --confirm NAME partner-down: yes, of this relationship\n"
-                       "  -h, --help         this text\n"
-                       "  -V, --version      version of this program\n"
-                       "\nexit status: 0 done, 1 the server says no, 2 usage, 3 no connection\n");
-}
+#include "options.h"
 
 /* The whole help: what we know, and what the server knows if there is one. */
 static int help_print(struct session *session)
 {
     json_t *document;
 
-    usage_print(stdout);
+    options_usage(stdout);
     (void)printf("\nmethods of %s\n", session->client.socket_path);
     (void)fflush(stdout);
     if (client_call(&session->client, "rpc.discover", NULL, &document) == CLIENT_OK) {
@@ -141,6 +79,9 @@ int main(int argc, char **argv)
         (void)printf("tandem6ctl %s\n", TANDEM6_VERSION);
         return EXIT_OK;
     }
+    if (wishes.completion) {
+        return options_completion(wishes.completion, stdout) ? EXIT_OK : EXIT_USAGE;
+    }
     client_init(&session.client, wishes.socket_path);
     session.json = wishes.json;
     session.confirm = wishes.confirm;
@@ -148,7 +89,7 @@ int main(int argc, char **argv)
     if (optind == argc && wishes.help) {
         code = help_print(&session);
     } else if (optind == argc) {
-        usage_print(stderr);
+        options_usage(stderr);
         code = EXIT_USAGE;
     } else {
         session.argc = argc - optind - 1;
