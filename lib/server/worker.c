@@ -73,6 +73,13 @@ static void tx_flush(struct worker *worker, unsigned port)
     worker->tx_count[port] = 0;
 }
 
+static void tx_flush_all(struct worker *worker)
+{
+    for (unsigned port = 0; port < worker->server->port_count; port++) {
+        tx_flush(worker, port);
+    }
+}
+
 static void tx_gather(struct worker *worker, const struct packet *packet)
 {
     unsigned port = packet->port;
@@ -578,6 +585,7 @@ unsigned worker_turn(struct worker *worker, msec_t now_ms, sec_t now)
         worker->policy == NULL ||
         sec_after(now, atomic_load_explicit(&server->operating_until_s, memory_order_relaxed));
     handled = parked_release(worker);
+    tx_flush_all(worker); /* what follows may take long: their age was good now */
     for (unsigned port = 0; !worker->draining && port < server->port_count; port++) {
         count = worker->io.rx(worker->io.ctx, port, packets, PACKET_BURST);
         if (count) {
@@ -597,9 +605,7 @@ unsigned worker_turn(struct worker *worker, msec_t now_ms, sec_t now)
             handled += count;
         }
     }
-    for (unsigned port = 0; port < server->port_count; port++) {
-        tx_flush(worker, port);
-    }
+    tx_flush_all(worker);
     atomic_store_explicit(&worker->turns,
                           atomic_load_explicit(&worker->turns, memory_order_relaxed) + 1,
                           memory_order_relaxed);

@@ -201,6 +201,52 @@ static void test_late_reply_is_dropped(void)
 }
 
 /* A disk that does not follow: requests are shed before they change anything. */
+/* Sees, when the worker asks for new messages, what has left by then. */
+struct rx_watch {
+    struct packet_io io; /* the harness's */
+    const struct harness *harness;
+    unsigned out_count;
+};
+
+static unsigned rx_watched(void *ctx, unsigned port, struct packet *ret_packets, unsigned max)
+{
+    struct rx_watch *watch = ctx;
+
+    watch->out_count = watch->harness->out_count;
+    return watch->io.rx(watch->io.ctx, port, ret_packets, max);
+}
+
+static unsigned tx_watched(void *ctx, unsigned port, struct packet *packets, unsigned count)
+{
+    struct rx_watch *watch = ctx;
+
+    return watch->io.tx(watch->io.ctx, port, packets, count);
+}
+
+/* However long the messages of a turn take: a reply whose age was found good is gone by then. */
+static void test_released_reply_leaves_first(void)
+{
+    struct harness h;
+    struct reply offer;
+    struct rx_watch watch;
+    uint8_t buf[1024];
+
+    harness_open(&h, config_text);
+    CHECK(exchange(&h, DHCP6_SOLICIT, 1, NULL, false, &offer));
+    harness_send(&h, 0, buf, message_make(buf, DHCP6_REQUEST, 1, &offer, true));
+    harness_turn(&h);
+    harness_sync(&h);
+    watch = (struct rx_watch){.io = h.server->workers[0].io, .harness = &h};
+    CHECK_EQ(h.out_count, 0);
+    h.server->workers[0].io.ctx = &watch;
+    h.server->workers[0].io.rx = rx_watched;
+    h.server->workers[0].io.tx = tx_watched;
+    harness_turn(&h);
+    h.server->workers[0].io = watch.io;
+    CHECK_EQ(watch.out_count, 1);
+    harness_close(&h);
+}
+
 static void test_full_ring_sheds_before_commit(void)
 {
     struct harness h;
@@ -621,6 +667,7 @@ static const struct check_test tests[] = {
     {"solicit_request_renew", test_solicit_request_renew},
     {"reply_waits_for_disk", test_reply_waits_for_disk},
     {"late_reply_is_dropped", test_late_reply_is_dropped},
+    {"released_reply_leaves_first", test_released_reply_leaves_first},
     {"full_ring_sheds_before_commit", test_full_ring_sheds_before_commit},
     {"silent_beyond_horizon", test_silent_beyond_horizon},
     {"horizon_follows_disk", test_horizon_follows_disk},
