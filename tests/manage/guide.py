@@ -1,0 +1,117 @@
+"""docs/operator.md: each command that stands on a line of its own is run against a real pair, each metric that it
+names exists, and so does each command named elsewhere in it."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+
+from lab import ROOT, program, wait_for
+from loadgen import Load
+from suite import Scenario, expect, expect_equal, scenario
+
+sys.path.append(os.path.join(ROOT, "tests", "pair"))
+from pair import Pair   # noqa: E402
+
+
+def text_of(name):
+    with open(os.path.join(ROOT, "docs", name), encoding="utf-8") as file:
+        return file.read()
+
+
+@scenario
+class Guide(Scenario):
+    """A pair with clients behind a relay."""
+
+    name = "guide"
+    tests = ("commands_work", "commands_exist", "metrics_exist", "watch_on_a_terminal", "completion", "failures_advise",
+             "commands_work_alone")
+
+    def set_up(self):
+        self.pair = Pair(self.lab).start()
+        self.pair.wait_settled()
+        relay = self.lab.namespace("relay")
+        self.lab.plug(self.pair.core, relay, "up0")
+        self.lab.address(relay, "up0", "2001:db8:0:1::f/64")
+        load = self.lab.start(Load(self.lab, relay, "load", relay="2001:db8:0:1::f", link_address="2001:db8:17::1",
+                                   server=["2001:db8:0:1::1", "2001:db8:0:1::2"], clients=3, na=True, once=True,
+                                   mix="new=1", duration=20))
+        self.lease = wait_for("a lease", lambda: self.pair.a.leases(state="active", link="olt-17"), 30)[0]
+        load.result()
+
+    def ctl(self, *words, **more):
+        return subprocess.run([program("tandem6ctl"), "--socket", self.pair.a.socket_path, *words],
+                              capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, **more)
+
+    def commands_work(self, alone=False):
+        """Those about a partner that is down need one that is down."""
+        lines = re.findall(r"^    tandem6ctl (.*)$", text_of("operator.md"), re.MULTILINE)
+        expect(len(lines) > 20, f"commands found: {lines}")
+        pool = self.lease["pool"]
+        for line in [line for line in lines if ("--dry-run" in line) == alone]:
+            words = shlex.split(line.replace("DUID", self.lease["duid"]).replace("ADDRESS", self.lease["address"])
+                                .replace("POOL", pool))
+            done = self.ctl(*words)
+            expect_equal(f"exit status of {line}: {done.stderr}", done.returncode, 0)
+            expect(done.stdout, f"{line} prints nothing")
+
+    def commands_work_alone(self):
+        self.pair.b.kill()
+        self.pair.wait_states("COMMUNICATIONS-INTERRUPTED", None)
+        self.commands_work(alone=True)
+
+    def commands_exist(self):
+        """First words in running text, too."""
+        helped = self.ctl("--help").stdout
+        for words in re.findall(r"`tandem6ctl ([^`]*)`", text_of("operator.md")):
+            plain = re.sub(r"--(socket|confirm|completion) \S+|--[a-z-]+", "", words).split()
+            if plain and plain[0] != "METHOD":
+                expect(f"\n  {plain[0]} " in helped, f"{plain[0]} is not in --help")
+
+    def metrics_exist(self):
+        known = text_of("metrics.md")
+        for name in sorted(set(re.findall(r"`(tandem6_\w+)`", text_of("operator.md")))):
+            expect(f"`{name}`" in known, f"no metric {name}")
+        counters = self.pair.a.counters()
+        for name in sorted(set(re.findall(r"`((?:drop|rx|tx)_\w+)`", text_of("operator.md")))):
+            expect(name in counters, f"no counter {name}")
+
+    def watch_on_a_terminal(self):
+        """The second screen, drawn and left again; once without a terminal."""
+        once = self.ctl("watch")
+        expect_equal("exit status", once.returncode, 0)
+        expect("\033" not in once.stdout and "NORMAL" in once.stdout, f"without a terminal: {once.stdout!r}")
+        command = shlex.join([program("tandem6ctl"), "--socket", self.pair.a.socket_path, "watch"])
+        seen = subprocess.run(["script", "-qec", "timeout -s INT 4 " + command, "/dev/null"], capture_output=True,
+                              text=True, check=False, stdin=subprocess.DEVNULL).stdout
+        expect(seen.startswith("\033[?1049h") and seen.rstrip().endswith("\033[?1049l"), f"screen: {seen!r}")
+        expect(seen.count("NORMAL") >= 2, f"drawn again: {seen!r}")
+
+    def completion(self):
+        """Bash itself completes commands, options, methods and parameters."""
+        script = self.ctl("--completion", "bash")
+        expect_equal("exit status", script.returncode, 0)
+        folder = os.path.dirname(program("tandem6ctl"))
+        for words, expected in ((["wa"], "watch"), (["--js"], "--json"), (["failover.expl"], "failover.explain"),
+                                (["failover.simulate", "ev"], "event="), (["failover", "con"], "conflicts")):
+            shell = (f"compopt() {{ :; }}\n{script.stdout}\nCOMP_WORDS=(tandem6ctl {shlex.join(words)})\n"
+                     f"COMP_CWORD={len(words)}\n_tandem6ctl\necho \"${{COMPREPLY[*]}}\"")
+            done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, check=False,
+                                  env={**os.environ, "PATH": folder + ":" + os.environ["PATH"],
+                                       "TANDEM6_SOCKET": self.pair.a.socket_path})
+            expect_equal(f"completion of {words}", (done.stdout.strip(), done.stderr), (expected, ""))
+        expect_equal("another shell", self.ctl("--completion", "fish").returncode, 2)
+
+    def failures_advise(self):
+        """Each kind of failure has its exit status and says what to do next."""
+        for words, status in ((["lease", "2001:db8::dead"], 1), (["lease.list", "limit=x"], 1), (["nonsense"], 2),
+                              (["watch", "0"], 2), (["partner-down"], 1)):
+            done = self.ctl(*words)
+            expect_equal(f"exit status of {words}", done.returncode, status)
+            expect(done.stderr, f"{words} says nothing")
+            if words[0] != "watch":
+                expect("\n  " in done.stderr, f"{words} does not say what to do: {done.stderr!r}")
+        done = subprocess.run([program("tandem6ctl"), "--socket", "/nonexistent", "status"], capture_output=True, text=True,
+                              check=False)
+        expect_equal("exit status without a server", done.returncode, 3)
