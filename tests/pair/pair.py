@@ -108,6 +108,7 @@ class Pair:
 
     def __init__(self, lab, tls=True, links=(STREET, OLT), relation=None, **more):
         self.lab = lab
+        self.as_told = True     # the lifetimes a client was told last are compared, too
         self.namespaces = {name: lab.namespace(name) for name in ROLES}
         self.streets = {name: lab.switch(f"street-{name}") for name in ROLES}
         self.core = lab.switch("core")
@@ -186,9 +187,20 @@ class Pair:
         except LabError as error:
             raise LabError(f"{error}\n" + "\n".join(self.differences()[:20])) from error
 
+    def wait_balanced(self, timeout=30.0):
+        """The secondary has its share of free prefixes, as near as the primary cares."""
+        self.a.rpc("failover.rebalance", relation="pair")
+
+        def balanced():
+            pools = self.a.rpc("failover.get", relation="pair")["pools"]
+            return all(pool["asked_back"] == 0 and
+                       4 * abs(pool["free_partner"] - pool["backup_target"]) <= pool["backup_target"] for pool in pools)
+        wait_for("the free prefixes to be shared out", balanced, timeout)
+        self.wait_settled(timeout)
+
     def differences(self):
         """What one server knows otherwise than the other, as text."""
-        return differ({name: lease_views(server.leases()) for name, server in self.servers.items()})
+        return differ({name: lease_views(server.leases(), self.as_told) for name, server in self.servers.items()})
 
     def stop(self):
         for server in self.servers.values():
@@ -203,13 +215,16 @@ def settled_row(row):
     return row["communications"] == "ok" and not (row["unacked"] or row["waiting"])
 
 
-def lease_views(leases):
+HELD = ("state", "duid", "iaid", "link", "valid_until", "interface_id", "link_address")
+AS_TOLD = ("preferred_lifetime_s", "valid_lifetime_s", "renew_s", "rebind_s")
+
+
+def lease_views(leases, as_told=True):
     """{resource: what both servers must agree on}. A free lease may keep a hint of its last client, or not."""
     views = {}
     for lease in leases:
         held = not lease["state"].startswith("free")
-        keys = ("state", "duid", "iaid", "link", "valid_until", "preferred_lifetime_s", "valid_lifetime_s",
-                "renew_s", "rebind_s", "interface_id", "link_address") if held else ("state", "link")
+        keys = (HELD + (AS_TOLD if as_told else ())) if held else ("state", "link")
         views[lease.get("address") or lease["prefix"]] = {key: lease.get(key) for key in keys}
     return views
 
