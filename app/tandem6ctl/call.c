@@ -188,7 +188,10 @@ int command_method_help(struct session *session, const char *method)
     {
         const char *name = json_string_value(json_object_get(row, "name"));
 
-        if (name && strcmp(name, method) == 0) {
+        if (name && strcmp(name, method) == 0 && session->json) {
+            found = true;
+            json_print(row);
+        } else if (name && strcmp(name, method) == 0) {
             found = true;
             table_cell(json_object_get(row, "summary"), summary, sizeof(summary));
             table_cell(json_object_get(json_object_get(row, "result"), "description"), result,

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "params.h"
 #include "table.h"
@@ -162,6 +163,14 @@ static json_t *leases_params(struct session *session)
     return params;
 }
 
+/* Wipes the line of progress away, where there was one. */
+static void progress_end(unsigned told)
+{
+    if (told && isatty(STDERR_FILENO)) {
+        (void)fputs("\r\033[K", stderr);
+    }
+}
+
 /* Asks page after page until limit leases are there or the end is. A page may be short or empty. */
 static int leases_gather(struct session *session, json_t *params, json_int_t limit, json_t *leases,
                          json_t **ret_cursor)
@@ -180,7 +189,11 @@ static int leases_gather(struct session *session, json_t *params, json_int_t lim
         *ret_cursor = json_incref(json_object_get(page, "next_cursor"));
         json_decref(page);
         if (json_is_null(*ret_cursor) || (json_int_t)json_array_size(leases) >= limit) {
+            progress_end(page_count);
             return EXIT_OK;
+        }
+        if (isatty(STDERR_FILENO)) {
+            (void)fprintf(stderr, "\rfound %zu leases so far ", json_array_size(leases));
         }
         (void)json_object_set_new(params, "cursor", *ret_cursor);
     }
