@@ -21,6 +21,9 @@ static const struct {
     {-32004, "\"tandem6ctl failover explain\" tells what the server waits for"},
     {1006, "\"tandem6ctl failover explain\" tells how the partner is and what to do"},
     {1011, "\"tandem6ctl partner-down --dry-run\" tells what it brings; then add --confirm NAME"},
+    {1003, "somebody else was faster: \"tandem6ctl config history\" tells who"},
+    {1009, "\"tandem6ctl test FILE\" tells every mistake with its line"},
+    {1010, "\"tandem6ctl config test FILE\" tells what needs a restart and what would be stranded"},
     {1001, "\"tandem6ctl leases\" lists leases, \"tandem6ctl config\" shows the configuration"},
 };
 

@@ -12,7 +12,6 @@
 enum {
     LEASES_DEFAULT = 1000, /* leases shown when no limit is given */
     PAGE_MAX = 10000,      /* most a server returns at once */
-    FILE_MAX = 900 << 10,  /* configuration file that fits a request with room for its escapes */
     PAGES_MAX = 1000000,   /* a server with no end to its list is broken */
 };
 
@@ -22,8 +21,6 @@ static int run_leases(struct session *session);
 static int run_lease(struct session *session);
 static int run_pools(struct session *session);
 static int run_stats(struct session *session);
-static int run_config(struct session *session);
-static int run_test(struct session *session);
 
 const struct command commands[] = {
     {"status", "", 0, 0, run_status, "is the server well"},
@@ -35,8 +32,9 @@ const struct command commands[] = {
     {"lease", "ADDRESS|PREFIX", 1, 1, run_lease, "everything about one lease"},
     {"pools", "[link=NAME]", 0, 1, run_pools, "how full the pools are"},
     {"stats", "[group=NAME]", 0, 2, run_stats, "counters that are not zero, gauges, latencies"},
-    {"config", "[/JSON/POINTER]", 0, 1, run_config, "the configuration in force, or a part"},
-    {"test", "FILE", 1, 1, run_test, "would the running server accept this configuration file"},
+    {"config", "[/JSON/POINTER|test|apply...]", 0, 8, command_config,
+     "the configuration in force, or a part; \"config help\": test, change, compare, save it"},
+    {"test", "FILE", 1, 1, command_test, "would the running server accept this configuration file"},
     {"failover", "[explain|conflicts] [NAME]", 0, 2, command_failover,
      "the pair: both states side by side, everything about one, why it is so and what to do"},
     {"partner-down", "[NAME] [down_since=TIME]", 0, 2, command_partner_down,
@@ -359,88 +357,4 @@ static int run_stats(struct session *session)
         json_decref(result);
     }
     return code;
-}
-
-static int run_config(struct session *session)
-{
-    json_t *params = session->argc ? json_pack("{s:s}", "path", session->argv[0]) : NULL, *result;
-    int code = session_result(session, "config.get", params, &result);
-
-    if (result) {
-        json_print(json_object_get(result, "config"));
-        json_decref(result);
-    }
-    return code;
-}
-
-/* The file as a string, malloced; NULL after telling why not. */
-static char *file_read(const char *path)
-{
-    FILE *file = fopen(path, "re");
-    char *text = malloc(FILE_MAX + 1);
-    size_t size = 0;
-    bool whole = false;
-
-    if (file && text) {
-        size = fread(text, 1, FILE_MAX + 1, file);
-        whole = !ferror(file) && size <= FILE_MAX;
-    }
-    if (whole) {
-        text[size] = '\0';
-    } else {
-        (void)fprintf(stderr, "tandem6ctl: %s: %s\n", path,
-                      size > FILE_MAX ? "longer than one request; use tandem6d -c FILE --check"
-                                      : strerror(errno));
-        free(text);
-        text = NULL;
-    }
-    if (file) {
-        (void)fclose(file);
-    }
-    return text;
-}
-
-static void mistakes_print(const char *file, const char *level, const json_t *mistakes)
-{
-    size_t index;
-    json_t *row;
-
-    json_array_foreach(mistakes, index, row)
-    {
-        (void)printf("%s:%s: %s%s: %s\n", file, session_text(row, "line"), level,
-                     session_text(row, "path"), session_text(row, "text"));
-    }
-}
-
-static int run_test(struct session *session)
-{
-    const char *path = session->argv[0];
-    char *text = file_read(path);
-    json_t *params, *result;
-    bool valid;
-    int code;
-
-    if (text == NULL) {
-        return EXIT_USAGE;
-    }
-    params = json_pack("{s:s, s:s}", "text", text, "name", path);
-    free(text);
-    if (params == NULL) {
-        (void)fprintf(stderr, "tandem6ctl: %s: not UTF-8 text\n", path);
-        return EXIT_USAGE;
-    }
-    code = session_call(session, "config.test", params, &result);
-    if (code != EXIT_OK) {
-        return code;
-    }
-    valid = json_is_true(json_object_get(result, "valid"));
-    if (session->json) {
-        json_print(result);
-    } else {
-        mistakes_print(path, "", json_object_get(result, "errors"));
-        mistakes_print(path, "warning: ", json_object_get(result, "warnings"));
-        (void)printf("%s: %s\n", path, valid ? "valid" : "not valid, the server keeps its own");
-    }
-    json_decref(result);
-    return valid ? EXIT_OK : EXIT_SERVER;
 }

@@ -59,6 +59,10 @@ void json_print(const json_t *json);
 /* commands_watch.c */
 int command_watch(struct session *session);
 
+/* commands_config.c */
+int command_config(struct session *session);
+int command_test(struct session *session);
+
 /* commands_failover.c */
 int command_failover(struct session *session);
 int command_partner_down(struct session *session);
