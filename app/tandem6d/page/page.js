@@ -30,7 +30,7 @@ function span(seconds) {
   if (!isFinite(seconds)) return "–";
   const s = Math.max(0, Math.round(seconds));
   if (s < 60) return s + " s";
-  if (s < 3600) return Math.floor(s / 60) + " min" + (s < 600 ? " " + s % 60 + " s" : "");
+  if (s < 3600) return Math.floor(s / 60) + " min" + (s < 600 && s % 60 ? " " + s % 60 + " s" : "");
   if (s < 86400) return Math.floor(s / 3600) + " h " + Math.floor(s % 3600 / 60) + " min";
   return Math.floor(s / 86400) + " d " + Math.floor(s % 86400 / 3600) + " h";
 }
@@ -185,7 +185,7 @@ const mood = state => GOOD_STATES.includes(state) ? "good" : BAD_STATES.includes
 
 const details = terms => {
   const list = make("dl", "why");
-  for (const [title, text] of terms) if (text) list.append(make("dt", "", title), make("dd", "", text));
+  for (const [title, text] of terms) if (text && text !== "nothing") list.append(make("dt", "", title), make("dd", "", text));
   return list;
 };
 const facts = (className, rows) => make("dl", className,
