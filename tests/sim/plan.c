@@ -238,9 +238,12 @@ static void partner_down(struct sim *sim, unsigned index, sec_t since_s)
     sim_say(sim, "node %u: operator says the partner is down: %d", index, r);
     if (r == 0) {
         sim->tally.partner_downs++;
-        /* Wrong; or said in the middle of a conflict, of what the partner alone knows. */
+        /* Wrong; or said in the middle of a conflict, of what the partner alone knows; or forced
+         * where only force is obeyed: a server that recovers may have lost leases which the partner
+         * alone knows. Force changes nothing elsewhere and excuses nothing there. */
         sim->duplicates_excused |= node_is_up(partner) || before == FO_RESOLUTION_INTERRUPTED ||
-                                   before == FO_POTENTIAL_CONFLICT || event.force;
+                                   before == FO_POTENTIAL_CONFLICT || before == FO_RECOVER ||
+                                   before == FO_RECOVER_WAIT;
         node_due(node, STEP_CONTROL, MSEC);
     }
 }
