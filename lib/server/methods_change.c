@@ -130,8 +130,13 @@ static int patched(struct jsonrpc_call *call, const json_t *patch, json_t **ret_
 static int file_text(struct jsonrpc_call *call, char **ret_text)
 {
     const struct methods_env *env = methods_env(call);
-    int r = env->config_read ? env->config_read(env->config_ctx, ret_text) : -ENOENT;
+    int r;
 
+    if ((call->caller->roles & 1u << JSONRPC_ROLE_CONFIG) == 0) { /* a mistake may quote secrets */
+        return jsonrpc_fail(call, JSONRPC_UNAUTHORIZED, "role_required",
+                            "the file is read for the role \"config\" only");
+    }
+    r = env->config_read ? env->config_read(env->config_ctx, ret_text) : -ENOENT;
     return r ? jsonrpc_fail(call, JSONRPC_WRONG_STATE, "no_file", "%s: %s",
                             env->config_path ? env->config_path : "the file", strerror(-r))
              : 0;

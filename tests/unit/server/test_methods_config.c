@@ -278,6 +278,9 @@ static void test_refused(void)
                    VALID_S(4000) "}");
     CHECK_EQ(json_integer_value(json_object_get(json, "code")), JSONRPC_UNAUTHORIZED);
     json_decref(json);
+    json = call_as(&bench, JSONRPC_ROLES_VIEW, "config.diff", "{\"file\":true}");
+    CHECK_EQ(json_integer_value(json_object_get(json, "code")), JSONRPC_UNAUTHORIZED);
+    json_decref(json);
     CHECK_EQ(bench.applied, 0);
     CHECK_STR(ask(&bench, "config.get", "{}", "/revision"), "1");
     /* A patch cannot carry the secret to where it is shown. */
