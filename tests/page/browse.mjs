@@ -30,7 +30,7 @@ try {
     const all = selector => [...document.querySelectorAll(selector)].map(element => element.innerText);
     return {
       verdict: document.getElementById("verdict").className, title: text("verdict-title"),
-      states: all("#relations .state"), why: all("#relations .why dd"), facts: all("#relations .facts div"),
+      states: all("#relations .state"), ends: all("#relations .end"), why: all("#relations .why dd"), facts: all("#relations .facts div"),
       alarms: all("#alarm-list .alarm p"), pools: all("#pool-list .pool"), note: text("search-note"),
       found: all("#search-list .what"), details: all("#search-list .all div"), recent: all("#recent-list .what"),
       charts: [...document.querySelectorAll(".chart")].map(chart => [chart.id, chart.querySelectorAll("polyline").length]),

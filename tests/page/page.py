@@ -121,7 +121,7 @@ class PageScenario(Scenario):
         expect_in("note", "Nothing found", seen["note"])
 
     def text_stays_text(self):
-        """What is typed comes back as text, and so does what clients send: no markup of theirs in the page."""
+        """What is typed comes back as text, not as markup."""
         seen = self.find(HOSTILE, "desk", [])
         expect_in("note", HOSTILE, seen["note"])
         expect_equal("elements made of data", seen["marked"], 0)
@@ -130,6 +130,7 @@ class PageScenario(Scenario):
         seen = self.look(shot="dead", window=window, seconds=4)
         expect_equal("verdict", (seen["verdict"], seen["title"]), ("warn", "COMMUNICATIONS-INTERRUPTED"))
         expect_equal("own state", seen["states"][0], "COMMUNICATIONS-INTERRUPTED")
+        expect("last known" in seen["ends"][1], f"the partner's state of yesterday: {seen['ends']}")
         expect_in("advice", "partner-down", " ".join(seen["why"]))
 
     def partner_dead_phone(self):

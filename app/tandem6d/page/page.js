@@ -195,7 +195,7 @@ const facts = (className, rows) => make("dl", className,
 const explained = new Map();    // relation -> failover.explain
 function relationView(row, name) {
   const explain = explained.get(row.relation) || {}, connected = row.communications === "ok";
-  const end = (title, state, since, extra) => make("div", "end " + mood(state), make("div", "who", title),
+  const end = (title, state, since, extra, kind = mood(state)) => make("div", "end " + kind, make("div", "who", title),
     make("div", "state", state || "not known"), make("div", "who", since ? "for " + span(age(since)) : "", extra));
   const wire = make("div", "wire " + (connected ? "good" : "warn"), make("i"),
     make("span", "", connected ? "in touch" : row.communications));
@@ -203,7 +203,7 @@ function relationView(row, name) {
   return make("div", "relation",
     make("div", "ends", end(`${name} · ${row.role}`, row.state, row.since), wire,
       end(`partner · ${row.partner}`, row.partner_state, row.partner_since,
-        connected ? "" : ` · heard ${ago(row.last_contact)}`)),
+        connected ? "" : ` · last known, heard ${ago(row.last_contact)}`, connected ? mood(row.partner_state) : "warn")),
     details([["Why", explain.why], ["Means", explain.meaning], ["Clients", explain.clients],
       ["Waits for", explain.waiting_for], ["How long", explain.how_long],
       ["Then", timer ? `${timer.what} in ${span(num(timer.in_s))}` : ""],
