@@ -111,6 +111,18 @@ static void lease_judge(struct taking *taking, const struct lease *theirs, bool 
     }
 }
 
+/* A prefix asked back that we had not yet sent: their word is the answer. Of one under way the
+ * answer is still to come. */
+static void asked_back_settle(struct taking *taking, const struct lease_found *base)
+{
+    struct relation *relation = taking->relation;
+
+    if (base->slot != LEASE_SLOT_NONE && base->lease.status == BINDING_PENDING_FREE &&
+        !dirty_test(relation->server->dirty, relation->index, DIRTY_FLYING, base->slot)) {
+        relation_balance_answered(relation, &base->lease.resource, 1);
+    }
+}
+
 /* One lease, or one unit of a block. */
 static enum fo_status_code unit_take(struct taking *taking, const struct lease *theirs, bool block)
 {
@@ -132,6 +144,7 @@ static enum fo_status_code unit_take(struct taking *taking, const struct lease *
         r = accepted_commit(taking, &j.base, &j.judgement.next, &stored);
         if (r == 0) {
             mark_settle(taking, &j.judgement, j.dirty, &stored);
+            asked_back_settle(taking, &j.base);
             return FO_STATUS_SUCCESS;
         }
         if (r != -EAGAIN) {
