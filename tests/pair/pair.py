@@ -188,13 +188,15 @@ class Pair:
             raise LabError(f"{error}\n" + "\n".join(self.differences()[:20])) from error
 
     def wait_balanced(self, timeout=30.0):
-        """The secondary has its share of free prefixes, as near as the primary cares."""
+        """The secondary has its share of free prefixes, as near as the primary cares, and nothing asked back
+        waits for an answer."""
         self.a.rpc("failover.rebalance", relation="pair")
 
         def balanced():
             pools = self.a.rpc("failover.get", relation="pair")["pools"]
             return all(pool["asked_back"] == 0 and
-                       4 * abs(pool["free_partner"] - pool["backup_target"]) <= pool["backup_target"] for pool in pools)
+                       4 * abs(pool["free_partner"] - pool["backup_target"]) <= pool["backup_target"]
+                       for pool in pools)
         wait_for("the free prefixes to be shared out", balanced, timeout)
         self.wait_settled(timeout)
 
