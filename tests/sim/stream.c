@@ -206,12 +206,17 @@ static void socket_lost(struct node *node)
 void stream_cut(struct sim *sim)
 {
     struct connection *c = &sim->connection;
+    const bool open[SIM_NODES] = {c->primary_open, c->linked || c->greeting};
+    unsigned deaf;
 
     sim_say(sim, "the partners' connection is cut");
     wire_reset(&c->wires[0]);
     wire_reset(&c->wires[1]);
-    for (unsigned i = 0; i < SIM_NODES; i++) { /* either may hear of it much later */
-        if ((i == 0 ? c->primary_open : c->linked || c->greeting) && sim_random(sim, 4)) {
+    /* Either may hear of it much later, but not both: octets would be missing from the middle of a
+     * connection that lives on. */
+    deaf = open[0] && open[1] ? (unsigned)sim_random(sim, 2 * SIM_NODES) : SIM_NODES;
+    for (unsigned i = 0; i < SIM_NODES; i++) {
+        if (open[i] && i != deaf) {
             wire_fin(sim, &c->wires[1 - i]);
         }
     }
