@@ -1,8 +1,8 @@
 /* What a new configuration would do to the leases clients hold: which lose their pool, reservation
  * or link. Counted some slots at a time, and not at all when no pool or reservation goes away.
  *
- * Workers go on meanwhile: a lease given behind the walk's back is not counted. It then fares as one
- * that the operator has accepted to strand: its client is told to stop using it when it renews.
+ * Workers go on meanwhile: a lease given behind the walk's back is not counted. It then fares as
+ * one that the operator has accepted to strand: its client is told to stop using it when it renews.
  *
  * Control core only, QSBR-online. */
 #ifndef SERVER_CHANGE_H

@@ -104,8 +104,8 @@ static int server_status(struct jsonrpc_call *call)
                   value_text(config->server_name ? config->server_name : ""), "now",
                   value_time(now), "started", value_time(env->started_s), "uptime_s",
                   json_integer(sec_until(now, env->started_s)), "revision",
-                  value_u64(methods_revision(call->rpc->ctx)), "leases", leases_json(env), "workers",
-                  workers_json(env), "ports", ports_json(env), "storage",
+                  value_u64(methods_revision(call->rpc->ctx)), "leases", leases_json(env),
+                  "workers", workers_json(env), "ports", ports_json(env), "storage",
                   env->journal_stats ? storage_json(env) : json_null(), "health", health_json(env));
     return 0;
 }
