@@ -6,6 +6,7 @@ processes (by id), its namespaces with all that still runs in them, its scratch 
 import ctypes
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -461,8 +462,15 @@ class Dhclient(Client):
         """The script refuses the next binding; dhclient then sends a Decline."""
         self.write("decline", "")
 
+    def settled(self):
+        """Has taken the answer to the last message it sent: the lease is in its file and its next time set."""
+        steps = re.findall(r"^(XMT: \w+ on|PRC: (?:Renewal|Rebind) event)", self.log(), re.MULTILINE)
+        return steps and steps[-1].startswith("PRC")
+
     def release(self):
-        """Stops it and sends a Release with a second run, as its manual says."""
+        """Stops it and sends a Release with a second run, as its manual says. That run takes the lease from
+        the file, in which a Reply is a while after it was on the wire."""
+        wait_for(f"{self.name} to take the last Reply", self.settled)
         self.stop()
         run("ip", "netns", "exec", self.namespace, *self.dhclient("-r"))
 
