@@ -363,6 +363,53 @@ static bool held_elsewhere(const struct granting *g, const struct resource *reso
              !span_equal(found.lease.duid, input->message->client_id)));
 }
 
+/* True when the partner may have given the resource to this client without our knowing: updates are
+ * lazy (RFC 8156 4.3), and it is of the partner's part of a pool we both serve. */
+static bool partner_may_know(const struct granting *g, const struct resource *resource)
+{
+    const struct decide_input *input = g->input;
+    struct candidate candidate = {.resource = *resource};
+    const struct grant *grant;
+    uint64_t unit;
+
+    if (!candidate_fits(input, resource, &candidate.pool, &candidate.reserved) ||
+        candidate.pool < 0 || candidate.reserved) {
+        return false;
+    }
+    grant = candidate_grant(input, candidate.pool);
+    if (!grant->partner || (input->source->find(input->source->ctx, resource, &candidate.base) &&
+                            candidate.base.lease.status != BINDING_FREE &&
+                            candidate.base.lease.status != BINDING_FREE_BACKUP)) {
+        return false;
+    }
+    if (resource->type == LEASE_TYPE_NA) {
+        return grant->address_parity >= 0 &&
+               (int)(resource->prefix.lo & 1) != grant->address_parity;
+    }
+    unit = pool_unit_index(&input->policy->pools[candidate.pool].pool, resource);
+    return unit <= UINT32_MAX &&
+           !input->source->claim_test(input->source->ctx, (unsigned)candidate.pool, (uint32_t)unit);
+}
+
+/* True when nothing may be said of a rebound IA: "no binding" or another lease would take from the
+ * client what the partner gave it (RFC 9915 18.3.5: other servers may know more). */
+static bool partners_matter(const struct granting *g, const struct dhcp6_ia *ia)
+{
+    const struct dhcp6_message *message = g->input->message;
+
+    if (message->type != DHCP6_REBIND) {
+        return false;
+    }
+    for (unsigned i = 0; i < ia->lease_count; i++) {
+        const struct resource *r = &message->leases[ia->lease_first + i].resource;
+
+        if (!ip6_is_zero(r->prefix) && partner_may_know(g, r)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Listed leases the client must stop using: unfit for the link, or somebody else's. */
 static void listed_revoke(struct granting *g, const struct dhcp6_ia *ia)
 {
@@ -384,6 +431,10 @@ static void ia_extend(struct granting *g, unsigned ia_index)
     unsigned given_before = g->given_count;
 
     held_extend(g, ia_index);
+    if (g->plan->lease_count == answer->lease_first && partners_matter(g, ia)) {
+        g->plan->ia_count--;
+        return;
+    }
     if (g->given_count == given_before && g->create) {
         new_give(g, ia_index);
     }

@@ -118,6 +118,54 @@ static void test_renew_adds_missing_ia(void)
     CHECK_EQ(w.plan.changes[1].counter, COUNTER_lease_created);
 }
 
+/* RFC 8156 4.3 with RFC 9915 18.3.5: what the partner gave last is not known here yet. The client
+ * keeps it, be the partner alive or dead: nothing is said of the IA. */
+static void test_rebind_of_the_partners(void)
+{
+    world_init(&w);
+    w.links[0].rapid_commit = true;
+    w.grant.partner = true;
+    w.grant.address_parity = 1;
+    ask(DHCP6_REBIND, LEASE_TYPE_NA, A10);
+    check_drop(COUNTER_drop_no_answer);
+    world_lease(&w, A10, BOB, 1, BINDING_FREE); /* what it was before the partner gave it */
+    check_drop(COUNTER_drop_no_answer);
+    world_find(&w, A10)->status = BINDING_ACTIVE; /* somebody else's by now: said so */
+    CHECK_EQ(revoked(world_decide(&w), A10), true);
+    world_find(&w, A10)->status = BINDING_FREE;
+    w.grant.address_parity = 0; /* ours: the partner cannot have given it */
+    CHECK(lease_of(world_decide(&w), A10));
+    w.grant.address_parity = -1; /* all ours, PARTNER-DOWN */
+    CHECK(lease_of(world_decide(&w), A10));
+    w.grant.address_parity = 1;
+    w.grant.partner = false;
+    CHECK_EQ(world_decide(&w)->verdict, PLAN_REPLY);
+    w.grant.partner = true;
+    ask(DHCP6_RENEW, LEASE_TYPE_NA, A10); /* names us as its server: we know what we gave */
+    CHECK_EQ(world_decide(&w)->verdict, PLAN_REPLY);
+}
+
+/* The same of a prefix, beside an address that is known: extended, and silence about the prefix. */
+static void test_rebind_of_the_partners_prefix(void)
+{
+    world_init(&w);
+    w.grant.partner = true;
+    w.grant.address_parity = 1;
+    world_lease(&w, A10, ALICE, 1, BINDING_ACTIVE);
+    ask(DHCP6_REBIND, LEASE_TYPE_NA, A10);
+    world_ia(&w, LEASE_TYPE_PD, 1);
+    world_list(&w, prefix(PD56, 56));
+    w.claim[POOL_PD56][0] = false;
+    world_decide(&w);
+    CHECK_EQ(w.plan.ia_count, 1);
+    CHECK_EQ(w.plan.change_count, 1);
+    CHECK(lease_of(&w.plan, A10));
+    w.claim[POOL_PD56][0] = true;
+    world_decide(&w);
+    CHECK_EQ(w.plan.ia_count, 2);
+    check_status(&w.plan, 1, STATUS_NO_BINDING);
+}
+
 /* RFC 9915 18.3.5. */
 static void test_rebind(void)
 {
@@ -257,6 +305,8 @@ static const struct check_test tests[] = {
     {"renew_unknown", test_renew_unknown},
     {"renew_adds_missing_ia", test_renew_adds_missing_ia},
     {"rebind", test_rebind},
+    {"rebind-of-the-partners", test_rebind_of_the_partners},
+    {"rebind-of-the-partners-prefix", test_rebind_of_the_partners_prefix},
     {"t1_t2", test_t1_t2},
     {"t1_t2_across_ias", test_t1_t2_across_ias},
     {"mclt", test_mclt},
