@@ -283,6 +283,16 @@ static json_t *updates_json(const struct relation_status *status)
     return json;
 }
 
+static json_t *lag_json(const struct relation *relation)
+{
+    struct histogram_picture picture = {0};
+
+    histogram_gather(&relation->lag.ms, &picture);
+    return json_pack("{s:o, s:o, s:o, s:o}", "count", value_u64(picture.count), "p50",
+                     value_u64(histogram_quantile(&picture, 500)), "p99",
+                     value_u64(histogram_quantile(&picture, 990)), "max", value_u64(picture.max));
+}
+
 /* The walk over all leases that is under way, if one is. */
 static json_t *sync_json(const struct relation *relation)
 {
@@ -324,6 +334,7 @@ static int failover_get(struct jsonrpc_call *call)
     put(call->result, "peer", peer_json(relation));
     put(call->result, "link", link_json(relation));
     put(call->result, "updates", updates_json(&status));
+    put(call->result, "lag_ms", lag_json(relation));
     put(call->result, "sync", sync_json(relation));
     put(call->result, "pools", pools_json(call, relation));
     return 0;
@@ -339,9 +350,11 @@ const struct jsonrpc_method methods_failover_table[] = {
      "Shows everything about one relationship.",
      "the members of failover.list, and {why, settled, listen, handover, peer: {protocol, "
      "software, keepalive_s, max_unacked, capabilities[]}, link: {state, attempts, last_down: {at, "
-     "reason, text}, downs, sent, received, ignored, skewed, clock_skew_s}, updates, sync: {phase, "
-     "done, total}, pools: [{pool, free_own, free_partner, asked_back, backup_target, "
-     "partner_open}]}"},
+     "reason, text}, downs, sent, received, ignored, skewed, clock_skew_s}, updates, lag_ms: "
+     "{count, "
+     "p50, p99, max}, sync: {phase, done, total}, pools: [{pool, free_own, free_partner, "
+     "asked_back, backup_target, partner_open}]}; lag_ms: from a moment until all that was to be "
+     "sent then is acknowledged, since the start"},
     {"failover.explain", JSONRPC_ROLE_VIEW, false, failover_relation_fields, failover_explain,
      "Tells why the relationship is in its state, what clients see, what to do and how long it "
      "takes.",

@@ -175,6 +175,7 @@ static void test_list_and_get(void)
     pair_open_normal(&pair);
     for (unsigned node = 0; node < 2; node++) {
         struct desk desk;
+        struct histogram_picture lag = {0};
         json_t *list, *get;
         const json_t *row;
 
@@ -201,6 +202,10 @@ static void test_list_and_get(void)
         CHECK_STR(text(json_object_get(get, "sync"), "phase"), "none");
         CHECK_EQ(json_array_size(json_object_get(get, "pools")), 1);
         CHECK_EQ(number(json_array_get(json_object_get(get, "pools"), 0), "backup_target"), 8);
+        histogram_gather(&relation_at(&pair, node)->lag.ms, &lag);
+        CHECK(node == SECONDARY || lag.count); /* it handed prefixes over */
+        CHECK_EQ(number(json_object_get(get, "lag_ms"), "count"), lag.count);
+        CHECK_EQ(number(json_object_get(get, "lag_ms"), "max"), lag.max);
         json_decref(list);
         json_decref(get);
         refused(&desk, "failover.get", "{\"relation\": \"pop8\"}", JSONRPC_NOT_FOUND,
