@@ -70,13 +70,21 @@ void relation_balance_answered(struct relation *relation, const struct resource 
     }
 }
 
-/* Leases of their own are what handed-over units are kept as: not the last quarter of the slots. */
-static bool store_has_room(const struct server *server)
+/* How many units may be handed over: each is kept as a lease of its own. They get a quarter of the
+ * slots, and nothing of the last quarter. */
+static uint64_t store_room(const struct server *server)
 {
     struct store_stats stats;
+    uint64_t quarter, backup, used;
 
     store_stats_get(server->store, &stats);
-    return stats.slots_used < stats.leases_max / 4 * 3;
+    quarter = stats.leases_max / 4;
+    backup = stats.by_status[BINDING_FREE_BACKUP];
+    used = stats.slots_used;
+    if (backup >= quarter || used >= 3 * quarter) {
+        return 0;
+    }
+    return quarter - backup < 3 * quarter - used ? quarter - backup : 3 * quarter - used;
 }
 
 /* fo_run_next over the claim bits. */
@@ -122,8 +130,12 @@ static void pool_plan(struct relation *relation, const struct policy_pool *pool,
         return; /* the answers first */
     }
     plan = fo_balance_plan(&row->balance, counts, share_percent(relation), now.s);
-    if (plan.move == FO_MOVE_NONE ||
-        (plan.move == FO_MOVE_GIVE && !store_has_room(relation->server))) {
+    if (plan.move == FO_MOVE_GIVE) {
+        uint64_t room = store_room(relation->server);
+
+        plan.units = plan.units < room ? plan.units : room;
+    }
+    if (plan.move == FO_MOVE_NONE || plan.units == 0) {
         return;
     }
     move->take = plan.move == FO_MOVE_TAKE;

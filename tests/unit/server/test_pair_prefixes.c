@@ -59,6 +59,24 @@ static void test_blocks(void)
     pair_close(&pair);
 }
 
+/* Each unit handed over takes a slot: of a small store a quarter at most, the rest is for clients.
+ */
+static void test_store_keeps_room(void)
+{
+    struct pair_options options = {.prefixes = "2001:db8:4000::/46", .leases_max = 200};
+    struct pair pair;
+
+    pair_open_normal_with(&pair, &options); /* the secondary's share would be 256 units */
+    CHECK(free_own(&pair, SECONDARY) > 0);
+    CHECK(free_own(&pair, SECONDARY) <= 50);
+    CHECK_EQ(leases_get(&pair, PRIMARY, 1, 60), 60); /* an address and a prefix each */
+    pass(&pair, 200);                                /* time to move more */
+    CHECK_EQ(leases_get(&pair, PRIMARY, 100, 10), 10);
+    pump(&pair);
+    CHECK_EQ(stores_differ(&pair), 0);
+    pair_close(&pair);
+}
+
 /* A unit of a block is not what the secondary can accept: the rest of it moves all the same. */
 static void test_block_is_split(void)
 {
@@ -263,6 +281,7 @@ static void test_open_at_secondary(void)
 static const struct check_test tests[] = {
     {"shares", test_shares},
     {"blocks", test_blocks},
+    {"store_keeps_room", test_store_keeps_room},
     {"block_is_split", test_block_is_split},
     {"primary_uses_all", test_primary_uses_all},
     {"drained_fast", test_drained_fast},
