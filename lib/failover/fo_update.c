@@ -202,7 +202,11 @@ static void times_keep(const struct lease *mine, const struct lease *theirs, enu
     const struct lease_times *m = &mine->times, *t = &theirs->times;
     struct lease_times *n = &next->times;
 
-    n->acked_partner_lifetime_s = m->acked_partner_lifetime_s;
+    if (mine->status == BINDING_ACTIVE) {
+        /* Once we have told of an end the partner may have freed the lease, whatever it
+         * acknowledged. */
+        n->acked_partner_lifetime_s = m->acked_partner_lifetime_s;
+    }
     n->clt_s = time_max(m->clt_s, t->partner_raw_clt_s);
     n->partner_lifetime_s = time_max(m->partner_lifetime_s, t->expiration_s);
     n->expiration_s = time_max(m->expiration_s, t->partner_lifetime_s);

@@ -341,6 +341,29 @@ static void test_crossing(void)
     CHECK(j.dirty == FO_DIRTY_CLEAR && k.dirty == FO_DIRTY_SET);
 }
 
+/* The partner that has heard of our end of a lease may have freed it (seed 6095824): what it had
+ * acknowledged before lets us extend nothing, although it tells of its own, later, lease of the
+ * same client. */
+static void test_end_forgets_acked(void)
+{
+    static const enum binding_status ended[] = {BINDING_EXPIRED, BINDING_RELEASED};
+
+    for (unsigned i = 0; i < 2; i++) {
+        struct lease mine = lease_of(ended[i], NOW - 20),
+                     theirs = lease_of(BINDING_ACTIVE, NOW - 10);
+        struct fo_judgement j;
+
+        mine.times.acked_partner_lifetime_s = NOW + DAY;
+        j = judge(FO_PRIMARY, true, &mine, &theirs);
+        CHECK_EQ(j.code, FO_STATUS_SUCCESS);
+        CHECK_EQ(j.next.status, BINDING_ACTIVE);
+        CHECK_EQ(j.next.times.acked_partner_lifetime_s, 0);
+        mine.status = BINDING_ACTIVE;
+        j = judge(FO_PRIMARY, true, &mine, &theirs);
+        CHECK_EQ(j.next.times.acked_partner_lifetime_s, NOW + DAY);
+    }
+}
+
 /* F.25. */
 static void test_block(void)
 {
@@ -514,6 +537,7 @@ static const struct check_test tests[] = {
     {"apply", test_apply},
     {"freed", test_freed},
     {"crossing", test_crossing},
+    {"end_forgets_acked", test_end_forgets_acked},
     {"block", test_block},
     {"acked", test_acked},
     {"compose", test_compose},
