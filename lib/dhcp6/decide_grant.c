@@ -309,33 +309,6 @@ static void ia_assign(struct granting *g, unsigned ia_index)
     }
 }
 
-/* Extends what the IA holds: the leases it lists, or all when it lists none of them. */
-static void held_extend(struct granting *g, unsigned ia_index)
-{
-    const struct dhcp6_message *message = g->input->message;
-    const struct dhcp6_ia *ia = &message->ias[ia_index];
-    unsigned given_before = g->given_count, count = g->input->found->count[ia_index];
-
-    for (unsigned i = 0; i < count; i++) {
-        const struct lease_found *entry = held_entry(g, ia_index, i);
-
-        if (entry && message_ia_lists(message, ia, &entry->lease.resource) &&
-            !held_give(g, entry, ia)) {
-            lease_revoke(g, &entry->lease.resource); /* 18.3.4: not appropriate for the link */
-        }
-    }
-    if (g->given_count != given_before) {
-        return;
-    }
-    for (unsigned i = 0; i < count; i++) {
-        const struct lease_found *entry = held_entry(g, ia_index, i);
-
-        if (entry) {
-            (void)held_give(g, entry, ia);
-        }
-    }
-}
-
 /* True when configuration says that the resource is for some other place. Of a prefix in none of
  * our pools it says nothing: who renews it with us cannot have it, who rebinds it may have it from
  * another server. */
@@ -408,6 +381,33 @@ static bool partners_matter(const struct granting *g, const struct dhcp6_ia *ia)
         }
     }
     return false;
+}
+
+/* Extends what the IA holds: the leases it lists, or all when it lists none of them. */
+static void held_extend(struct granting *g, unsigned ia_index)
+{
+    const struct dhcp6_message *message = g->input->message;
+    const struct dhcp6_ia *ia = &message->ias[ia_index];
+    unsigned given_before = g->given_count, count = g->input->found->count[ia_index];
+
+    for (unsigned i = 0; i < count; i++) {
+        const struct lease_found *entry = held_entry(g, ia_index, i);
+
+        if (entry && message_ia_lists(message, ia, &entry->lease.resource) &&
+            !held_give(g, entry, ia)) {
+            lease_revoke(g, &entry->lease.resource); /* 18.3.4: not appropriate for the link */
+        }
+    }
+    if (g->given_count != given_before || partners_matter(g, ia)) {
+        return; /* what we know may be what the client had before */
+    }
+    for (unsigned i = 0; i < count; i++) {
+        const struct lease_found *entry = held_entry(g, ia_index, i);
+
+        if (entry) {
+            (void)held_give(g, entry, ia);
+        }
+    }
 }
 
 /* Listed leases the client must stop using: unfit for the link, or somebody else's. */

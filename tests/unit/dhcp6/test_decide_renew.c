@@ -128,6 +128,9 @@ static void test_rebind_of_the_partners(void)
     w.grant.address_parity = 1;
     ask(DHCP6_REBIND, LEASE_TYPE_NA, A10);
     check_drop(COUNTER_drop_no_answer);
+    world_lease(&w, A11, ALICE, 1, BINDING_ACTIVE); /* released since, which we have not heard */
+    check_drop(COUNTER_drop_no_answer);
+    w.lease_count = 0;
     world_lease(&w, A10, BOB, 1, BINDING_FREE); /* what it was before the partner gave it */
     check_drop(COUNTER_drop_no_answer);
     world_find(&w, A10)->status = BINDING_ACTIVE; /* somebody else's by now: said so */
