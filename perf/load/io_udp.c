@@ -1,5 +1,6 @@
 /* UDP sockets, one for each relay, bound to its address and port 547: what it takes to look like a
- * relay to any DHCPv6 server. Clients on the wire share one socket on port 546. */
+ * relay to any DHCPv6 server. Clients on the wire share one socket on port 546. A relay that knows
+ * one server's unicast address connects to it: the kernel then looks up the way there once. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <net/if.h>
@@ -22,6 +23,7 @@ enum {
 
 struct udp {
     unsigned count; /* sockets: relays, or one */
+    bool connected; /* to servers[0] */
     struct pollfd sockets[SETTINGS_RELAYS_MAX];
     unsigned server_count;
     struct sockaddr_in6 servers[SETTINGS_SERVERS_MAX];
@@ -86,10 +88,11 @@ static unsigned udp_send(void *ctx, const struct datagram *datagrams, unsigned c
                 if (datagrams[i].relay == s) {
                     udp->vectors[batch] = (struct iovec){datagrams[i].data, datagrams[i].size};
                     udp->headers[batch].msg_hdr =
-                        (struct msghdr){.msg_name = &udp->servers[to],
-                                        .msg_namelen = sizeof(udp->servers[to]),
-                                        .msg_iov = &udp->vectors[batch],
-                                        .msg_iovlen = 1};
+                        (struct msghdr){.msg_iov = &udp->vectors[batch], .msg_iovlen = 1};
+                    if (!udp->connected) {
+                        udp->headers[batch].msg_hdr.msg_name = &udp->servers[to];
+                        udp->headers[batch].msg_hdr.msg_namelen = sizeof(udp->servers[to]);
+                    }
                     batch++;
                 }
             }
@@ -190,6 +193,12 @@ int io_udp_open(const struct settings *settings, struct io *ret_io)
     if (!udp) {
         return -ENOMEM;
     }
+    for (unsigned i = 0; i < settings->server_count; i++) {
+        udp->servers[udp->server_count++] =
+            sockaddr_make(settings->servers[i], DHCP6_SERVER_PORT, scope);
+    }
+    udp->connected =
+        !settings->direct && udp->server_count == 1 && !ip6_is_multicast(settings->servers[0]);
     for (unsigned i = 0; i < wanted; i++) {
         /* A client on the wire: the kernel chooses the interface's link-local address. */
         int fd = socket_open(settings, settings->relays[i], scope);
@@ -199,10 +208,14 @@ int io_udp_open(const struct settings *settings, struct io *ret_io)
             return fd;
         }
         udp->sockets[udp->count++] = (struct pollfd){.fd = fd, .events = POLLIN};
-    }
-    for (unsigned i = 0; i < settings->server_count; i++) {
-        udp->servers[udp->server_count++] =
-            sockaddr_make(settings->servers[i], DHCP6_SERVER_PORT, scope);
+        if (udp->connected &&
+            connect(fd, (struct sockaddr *)&udp->servers[0], sizeof(udp->servers[0])) != 0) {
+            int r = -errno;
+
+            fprintf(stderr, "tandem6load: cannot reach the server: %s\n", strerror(-r));
+            udp_close(udp);
+            return r;
+        }
     }
     *ret_io = (struct io){udp, udp_send, udp_receive, udp_wait, udp_now, udp_close};
     return 0;
