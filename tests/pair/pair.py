@@ -164,7 +164,11 @@ class Pair:
 
     def cut_line(self, connected=False):
         """The line between the partners, without a word to either."""
-        self.lab.patch(self.line, self.ports[A], connected)
+        self.cut_end(A, connected)
+
+    def cut_end(self, name, connected=False):
+        """One server's end of the line between the partners."""
+        self.lab.patch(self.line, self.ports[name], connected)
 
     def cut_trunk(self, connected=False):
         """What joins the clients' switches."""
