@@ -40,9 +40,7 @@ static void slot_live(struct store *store, uint32_t slot, const struct lease *le
 
     slot_write_hot(hot, lease);
     atomic_store_explicit(&hot->word, slot_word(lease->version, SLOT_LIVE), memory_order_release);
-    if (!slot_identity_is_durable(&store->slots, slot)) {
-        slot_identity_durable_set(&store->slots, slot);
-    }
+    slot_identity_durable_set(&store->slots, slot, true);
 }
 
 static uint64_t slot_version(const struct store *store, uint32_t slot)

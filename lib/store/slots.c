@@ -38,7 +38,6 @@ int slots_init(struct slots *slots, uint32_t slots_max, uint32_t chunk, uint32_t
                uint32_t long_max)
 {
     size_t stride = (sizeof(struct slot_cold) + inline_size + 15) & ~(size_t)15;
-    size_t identity_size = ((size_t)slots_max + 63) / 64 * 8;
 
     T6_ASSERT(chunk > 0 && chunk <= SLOT_CHUNK_MAX && inline_size >= sizeof(uint32_t));
     slots->cold_stride = stride;
@@ -50,14 +49,12 @@ int slots_init(struct slots *slots, uint32_t slots_max, uint32_t chunk, uint32_t
     slots->free_long.head = LEASE_SLOT_NONE;
     if (arena_map(&slots->hot_arena, slots_max * sizeof(struct slot_hot), ARENA_DENSE) ||
         arena_map(&slots->cold_arena, slots_max * stride, ARENA_DENSE) ||
-        arena_map(&slots->identity_arena, identity_size, ARENA_DENSE) ||
         arena_map(&slots->long_arena, (size_t)long_max * SLOT_LONG_SIZE, ARENA_SPARSE) ||
         arena_map(&slots->long_link_arena, (size_t)long_max * sizeof(uint32_t), ARENA_SPARSE)) {
         return -ENOMEM;
     }
     slots->hot = slots->hot_arena.memory;
     slots->cold = slots->cold_arena.memory;
-    slots->identity = slots->identity_arena.memory;
     slots->long_data = slots->long_arena.memory;
     slots->long_links = slots->long_link_arena.memory;
     return 0;
@@ -68,7 +65,6 @@ void slots_done(struct slots *slots)
     ASAN_UNPOISON_MEMORY_REGION(slots->cold_arena.memory, slots->cold_arena.size);
     arena_unmap(&slots->hot_arena);
     arena_unmap(&slots->cold_arena);
-    arena_unmap(&slots->identity_arena);
     arena_unmap(&slots->long_arena);
     arena_unmap(&slots->long_link_arena);
 }
@@ -77,7 +73,7 @@ uint64_t slots_memory(const struct slots *slots)
 {
     uint32_t touched = atomic_load_explicit(&slots->long_fresh, memory_order_relaxed);
 
-    return slots->hot_arena.size + slots->cold_arena.size + slots->identity_arena.size +
+    return slots->hot_arena.size + slots->cold_arena.size +
            (uint64_t)touched * (SLOT_LONG_SIZE + sizeof(uint32_t));
 }
 
@@ -236,10 +232,7 @@ uint32_t slots_take(struct slots *slots, struct slot_cache *cache, const struct 
         slot_put(slots, cache, slot);
         return LEASE_SLOT_NONE;
     }
-    if (slot_identity_is_durable(slots, slot)) {
-        atomic_fetch_and_explicit(&slots->identity[slot / 64], ~(UINT64_C(1) << (slot % 64)),
-                                  memory_order_relaxed);
-    }
+    slot_identity_durable_set(slots, slot, false);
     return slot;
 }
 
@@ -317,7 +310,7 @@ void slot_write_hot(struct slot_hot *hot, const struct lease *lease)
     for (unsigned i = 0; i < SLOT_TIMES; i++) {
         atomic_store_explicit(&hot->times[i], times[i], memory_order_release);
     }
-    atomic_store_explicit(&hot->state, lease->status | (uint32_t)lease->flags << 8,
+    atomic_store_explicit(&hot->state, (uint16_t)(lease->status | (unsigned)lease->flags << 8),
                           memory_order_release);
 }
 
@@ -327,7 +320,8 @@ enum slot_read slot_read(const struct slots *slots, uint32_t slot, struct lease_
     uint64_t word = atomic_load_explicit(&hot->word, memory_order_acquire);
     const struct slot_cold *cold = slot_cold(slots, slot);
     struct lease *lease = &ret_found->lease;
-    uint32_t times[SLOT_TIMES], state;
+    uint32_t times[SLOT_TIMES];
+    unsigned state;
     const uint8_t *data;
 
     if ((word & SLOT_LIVE) == 0) {

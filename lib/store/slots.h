@@ -35,7 +35,8 @@ enum {
 struct slot_hot {
     _Alignas(CACHE_LINE) _Atomic uint64_t word; /* version, slot flags: slot_word() */
     _Atomic uint32_t times[SLOT_TIMES];         /* struct lease_times; first ones: free chunk */
-    _Atomic uint32_t state;                     /* status, flags << 8 */
+    _Atomic uint16_t state;                     /* status, flags << 8 */
+    _Atomic bool identity_durable;              /* DUID and info are on stable storage */
     _Atomic uint32_t link;                      /* next in a free or retired list */
 };
 
@@ -75,8 +76,7 @@ struct slots {
     uint32_t long_max;            /* chunks */
     uint8_t *long_data;           /* SLOT_LONG_SIZE each */
     _Atomic uint32_t *long_links; /* next free chunk */
-    _Atomic uint64_t *identity;   /* bit per slot: DUID and info are on stable storage */
-    struct arena hot_arena, cold_arena, long_arena, long_link_arena, identity_arena;
+    struct arena hot_arena, cold_arena, long_arena, long_link_arena;
     _Alignas(CACHE_LINE) _Atomic uint32_t fresh;      /* slots never given out start here */
     _Alignas(CACHE_LINE) _Atomic uint32_t long_fresh; /* likewise chunks */
     _Atomic uint32_t long_used, cut_used;
@@ -179,14 +179,12 @@ static inline void slot_identity_version_set(struct slot_cold *cold, uint64_t ve
 
 static inline bool slot_identity_is_durable(const struct slots *slots, uint32_t slot)
 {
-    return atomic_load_explicit(&slots->identity[slot / 64], memory_order_acquire) >> (slot % 64) &
-           1;
+    return atomic_load_explicit(&slots->hot[slot].identity_durable, memory_order_acquire);
 }
 
-static inline void slot_identity_durable_set(struct slots *slots, uint32_t slot)
+static inline void slot_identity_durable_set(struct slots *slots, uint32_t slot, bool durable)
 {
-    atomic_fetch_or_explicit(&slots->identity[slot / 64], UINT64_C(1) << (slot % 64),
-                             memory_order_release);
+    atomic_store_explicit(&slots->hot[slot].identity_durable, durable, memory_order_release);
 }
 
 #endif

@@ -501,11 +501,11 @@ void store_identity_durable(struct store *store, uint32_t slot, const struct res
     if ((word & (SLOT_LIVE | SLOT_BUSY)) == 0) {
         return;
     }
-    /* The slot cannot be given out anew before our next quiescent state, and the bit is cleared
+    /* The slot cannot be given out anew before our next quiescent state, and the mark is cleared
      * when it is. */
     cold = slot_cold(&store->slots, slot);
     if (slot_has_resource(cold, resource) && version >= slot_identity_version(cold)) {
-        slot_identity_durable_set(&store->slots, slot);
+        slot_identity_durable_set(&store->slots, slot, true);
     }
 }
 
