@@ -33,6 +33,7 @@ static inline uint64_t siphash(struct siphash_key key, const void *data, size_t 
     uint64_t v2 = key.k0 ^ 0x6c7967656e657261ULL, v3 = key.k1 ^ 0x7465646279746573ULL;
     const uint8_t *p = data;
     uint64_t last = (uint64_t)size << 56, m;
+    const size_t whole = size;
 
     for (; size >= 8; size -= 8, p += 8) {
         memcpy(&m, p, 8);
@@ -41,8 +42,13 @@ static inline uint64_t siphash(struct siphash_key key, const void *data, size_t 
         SIPHASH_ROUND;
         v0 ^= m;
     }
-    for (size_t i = 0; i < size; i++) {
-        last |= (uint64_t)p[i] << (8 * i);
+    if (whole >= 8 && size > 0) { /* the last word again, without what was hashed */
+        memcpy(&m, p + size - 8, 8);
+        last |= m >> (64 - 8 * size);
+    } else {
+        for (size_t i = 0; i < size; i++) {
+            last |= (uint64_t)p[i] << (8 * i);
+        }
     }
     v3 ^= last;
     SIPHASH_ROUND;

@@ -7,7 +7,11 @@
 #include "dhcp6/fqdn.h"
 
 enum {
-    SENT_MAX = 64, /* different option codes in one answer */
+    OPTION_HEADER_SIZE = 4, /* code, size */
+    IA_SIZE = 12,           /* IAID, T1, T2 */
+    IAADDR_SIZE = 24,       /* address, lifetimes */
+    IAPREFIX_SIZE = 25,     /* lifetimes, length, prefix */
+    SENT_MAX = 64,          /* different option codes in one answer */
     SETS_MAX = 2 + POLICY_CLASSES_MAX,
     ECHOES_MAX = 16,  /* codes of an Echo Request that we look at */
     VENDORS_MAX = 16, /* different enterprises in one answer */
@@ -58,16 +62,27 @@ size_t dhcp6_encode(const struct policy *policy, const struct dhcp6_message *mes
 
 static void option_put(struct wire_out *out, uint16_t code, const void *data, size_t size)
 {
-    wire_out_u16(out, code);
-    wire_out_u16(out, (uint16_t)size);
-    wire_out_bytes(out, data, size);
+    uint8_t *p = wire_out_room(out, OPTION_HEADER_SIZE + size);
+
+    if (p != NULL) {
+        wire_set_u16(p, code);
+        wire_set_u16(p + 2, (uint16_t)size);
+        if (size > 0) {
+            memcpy(p + OPTION_HEADER_SIZE, data, size);
+        }
+    }
 }
 
 /* Opens an option whose size is known later: returns the size field, NULL when out is full. */
 static uint8_t *option_open(struct wire_out *out, uint16_t code)
 {
-    wire_out_u16(out, code);
-    return wire_out_room(out, 2);
+    uint8_t *p = wire_out_room(out, OPTION_HEADER_SIZE);
+
+    if (p == NULL) {
+        return NULL;
+    }
+    wire_set_u16(p, code);
+    return p + 2;
 }
 
 static void option_close(const struct wire_out *out, uint8_t *size_field)
@@ -220,41 +235,52 @@ static bool exclude_wanted(const struct encoder *encoder, const struct plan_leas
 static void lease_put(struct encoder *encoder, const struct plan_lease *lease)
 {
     struct wire_out *out = &encoder->out;
-    uint8_t *size_field;
+    uint8_t *p;
 
     if (lease->resource.type == LEASE_TYPE_NA) {
-        size_field = option_open(out, OPTION_IAADDR);
-        wire_out_ip6(out, lease->resource.prefix);
-        wire_out_u32(out, lease->preferred_s);
-        wire_out_u32(out, lease->valid_s);
-    } else {
-        size_field = option_open(out, OPTION_IAPREFIX);
-        wire_out_u32(out, lease->preferred_s);
-        wire_out_u32(out, lease->valid_s);
-        wire_out_u8(out, lease->resource.length);
-        wire_out_ip6(out, lease->resource.prefix);
-        if (exclude_wanted(encoder, lease)) {
-            exclude_put(out, lease);
+        p = wire_out_room(out, OPTION_HEADER_SIZE + IAADDR_SIZE);
+        if (p != NULL) {
+            wire_set_u32(p, (uint32_t)OPTION_IAADDR << 16 | IAADDR_SIZE);
+            wire_set_ip6(p + 4, lease->resource.prefix);
+            wire_set_u32(p + 20, lease->preferred_s);
+            wire_set_u32(p + 24, lease->valid_s);
         }
+        return;
     }
-    option_close(out, size_field);
+    p = wire_out_room(out, OPTION_HEADER_SIZE + IAPREFIX_SIZE);
+    if (p == NULL) {
+        return;
+    }
+    wire_set_u32(p, (uint32_t)OPTION_IAPREFIX << 16 | IAPREFIX_SIZE);
+    wire_set_u32(p + 4, lease->preferred_s);
+    wire_set_u32(p + 8, lease->valid_s);
+    p[12] = lease->resource.length;
+    wire_set_ip6(p + 13, lease->resource.prefix);
+    if (exclude_wanted(encoder, lease)) {
+        exclude_put(out, lease);
+        option_close(out, p + 2);
+    }
 }
 
 static void ia_put(struct encoder *encoder, const struct plan_ia *ia)
 {
     struct wire_out *out = &encoder->out;
-    uint8_t *size_field = option_open(out, ia->type);
+    uint8_t *p = wire_out_room(out, OPTION_HEADER_SIZE + IA_SIZE);
 
-    wire_out_u32(out, ia->iaid);
-    wire_out_u32(out, ia->t1_s);
-    wire_out_u32(out, ia->t2_s);
+    if (p == NULL) {
+        return;
+    }
+    wire_set_u16(p, ia->type);
+    wire_set_u32(p + 4, ia->iaid);
+    wire_set_u32(p + 8, ia->t1_s);
+    wire_set_u32(p + 12, ia->t2_s);
     for (unsigned i = 0; i < ia->lease_count; i++) {
         lease_put(encoder, &encoder->plan->leases[ia->lease_first + i]);
     }
     if (ia->has_status) {
         status_put(out, ia->status);
     }
-    option_close(out, size_field);
+    option_close(out, p + 2);
 }
 
 /* RFC 9915 18.3: every answer has our Server Identifier and the client's own identifier, if it gave

@@ -7,6 +7,10 @@
 
 enum {
     SEEN_WORDS = OPTION_CODES_MAX / 64,
+    OPTION_HEADER_SIZE = 4, /* code, size */
+    IA_SIZE = 12,           /* IAID, T1, T2 */
+    IAADDR_SIZE = 24,       /* address, lifetimes */
+    IAPREFIX_SIZE = 25,     /* lifetimes, length, prefix */
     RELAY_HEADER_SIZE = 33, /* after the type: hop-count 1, link-address 16, peer-address 16 */
 };
 
@@ -117,13 +121,18 @@ static bool option_next(struct parser *parser, struct scope *scope, struct optio
 
     while (in->at < in->end) {
         const struct dhcp6_option_row *row;
+        const uint8_t *head;
 
         if (parser->options_left == 0) {
             return refuse(parser, COUNTER_drop_message_limits);
         }
         parser->options_left--;
-        ret_option->code = wire_in_u16(in);
-        ret_option->data = wire_in_span(in, wire_in_u16(in));
+        head = wire_in_bytes(in, OPTION_HEADER_SIZE);
+        if (head == NULL) {
+            return refuse(parser, COUNTER_drop_message_malformed);
+        }
+        ret_option->code = wire_get_u16(head);
+        ret_option->data = wire_in_span(in, wire_get_u16(head + 2));
         if (in->failed) {
             return refuse(parser, COUNTER_drop_message_malformed);
         }
@@ -241,10 +250,14 @@ static bool relay_parse(struct parser *parser, struct span *bytes)
 static bool lease_options_parse(struct parser *parser, struct wire_in in, uint8_t where,
                                 struct dhcp6_lease *lease)
 {
-    struct scope scope = scope_of(in, where);
+    struct scope scope;
     struct option option;
 
     lease->exclude = (struct span){NULL, 0};
+    if (in.at == in.end) {
+        return true; /* as nearly always */
+    }
+    scope = scope_of(in, where);
     while (option_next(parser, &scope, &option)) {
         if (option.code == OPTION_PD_EXCLUDE) {
             lease->exclude = option.data;
@@ -259,28 +272,29 @@ static bool lease_parse(struct parser *parser, const struct option *option)
 {
     struct dhcp6_message *message = parser->message;
     struct wire_in in = wire_in_from(option->data);
+    const uint8_t *p;
     struct dhcp6_lease *lease;
 
     if (message->lease_count == DHCP6_LEASES_MAX) {
         return refuse(parser, COUNTER_drop_message_limits);
     }
     lease = &message->leases[message->lease_count++];
-    if (option->code == OPTION_IAADDR) {
-        lease->resource.type = LEASE_TYPE_NA;
-        lease->resource.length = 128;
-        lease->resource.prefix = wire_in_ip6(&in);
-        lease->preferred_s = wire_in_u32(&in);
-        lease->valid_s = wire_in_u32(&in);
-        return lease_options_parse(parser, in, OPTION_IN_IAADDR, lease);
-    }
-    lease->resource.type = LEASE_TYPE_PD;
-    lease->preferred_s = wire_in_u32(&in);
-    lease->valid_s = wire_in_u32(&in);
-    lease->resource.length = wire_in_u8(&in);
-    if (lease->resource.length > 128) {
+    p = wire_in_bytes(&in, option->code == OPTION_IAADDR ? IAADDR_SIZE : IAPREFIX_SIZE);
+    if (p == NULL) {
         return refuse(parser, COUNTER_drop_message_malformed);
     }
-    lease->resource.prefix = ip6_prefix(wire_in_ip6(&in), lease->resource.length);
+    if (option->code == OPTION_IAADDR) {
+        lease->resource = (struct resource){wire_get_ip6(p), 128, LEASE_TYPE_NA};
+        lease->preferred_s = wire_get_u32(p + 16);
+        lease->valid_s = wire_get_u32(p + 20);
+        return lease_options_parse(parser, in, OPTION_IN_IAADDR, lease);
+    }
+    lease->preferred_s = wire_get_u32(p);
+    lease->valid_s = wire_get_u32(p + 4);
+    if (p[8] > 128) {
+        return refuse(parser, COUNTER_drop_message_malformed);
+    }
+    lease->resource = (struct resource){ip6_prefix(wire_get_ip6(p + 9), p[8]), p[8], LEASE_TYPE_PD};
     return lease_options_parse(parser, in, OPTION_IN_IAPREFIX, lease);
 }
 
@@ -290,16 +304,21 @@ static bool ia_parse(struct parser *parser, const struct option *option)
     struct wire_in in = wire_in_from(option->data);
     struct scope scope;
     struct option inner;
+    const uint8_t *p;
     struct dhcp6_ia *ia;
 
     if (message->ia_count == DHCP6_IAS_MAX) {
         return refuse(parser, COUNTER_drop_message_limits);
     }
+    p = wire_in_bytes(&in, IA_SIZE);
+    if (p == NULL) {
+        return refuse(parser, COUNTER_drop_message_malformed);
+    }
     ia = &message->ias[message->ia_count++];
     ia->type = (uint8_t)option->code;
-    ia->iaid = wire_in_u32(&in);
-    ia->t1_s = wire_in_u32(&in);
-    ia->t2_s = wire_in_u32(&in);
+    ia->iaid = wire_get_u32(p);
+    ia->t1_s = wire_get_u32(p + 4);
+    ia->t2_s = wire_get_u32(p + 8);
     ia->lease_first = message->lease_count;
     scope = scope_of(in, ia->type == LEASE_TYPE_NA ? OPTION_IN_IA_NA : OPTION_IN_IA_PD);
     while (option_next(parser, &scope, &inner)) {

@@ -4,7 +4,7 @@
 
 #include <assert.h>
 
-/* Sizes that can be right: min..max, and min plus a multiple of step. */
+/* Sizes that can be right: min..max, and min plus a multiple of step, a power of two. */
 struct format_size {
     uint16_t min, max, step;
 };
@@ -127,5 +127,5 @@ bool dhcp6_option_size_valid(const struct dhcp6_option_row *row, size_t size)
 {
     const struct format_size *rule = &format_sizes[row->format];
 
-    return size >= rule->min && size <= rule->max && (size - rule->min) % rule->step == 0;
+    return size >= rule->min && size <= rule->max && ((size - rule->min) & (rule->step - 1u)) == 0;
 }

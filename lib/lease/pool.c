@@ -17,10 +17,15 @@ static const struct {
     {0xfdffffffffffff80ULL, 0xfdffffffffffffffULL}, /* subnet anycast, RFC 2526 */
 };
 
+static unsigned __int128 bits_of(struct ip6 a)
+{
+    return (unsigned __int128)a.hi << 64 | a.lo;
+}
+
 static unsigned __int128 number_of(const struct pool *pool, struct ip6 a)
 {
     T6_ASSERT(pool->delegated_length > 0); /* or the shift is undefined */
-    return ((unsigned __int128)a.hi << 64 | a.lo) >> (128 - pool->delegated_length);
+    return bits_of(a) >> (128 - pool->delegated_length);
 }
 
 static struct resource resource_of(const struct pool *pool, unsigned __int128 number)
@@ -66,15 +71,15 @@ static bool in_reserved(const struct pool *pool, unsigned __int128 number,
 
 bool pool_contains(const struct pool *pool, const struct resource *resource)
 {
-    unsigned __int128 number, after;
+    unsigned __int128 bits = bits_of(resource->prefix), after;
 
+    /* Range and prefix are aligned to units alike: no need to shift both. */
     if (resource->type != pool->type || resource->length != pool->delegated_length ||
+        bits < bits_of(pool->range.first) || bits > bits_of(pool->range.last) ||
         !ip6_equal(ip6_prefix(resource->prefix, resource->length), resource->prefix)) {
         return false;
     }
-    number = number_of(pool, resource->prefix);
-    return number >= number_of(pool, pool->range.first) &&
-           number <= number_of(pool, pool->range.last) && !in_hole(pool, number, &after);
+    return pool->exclude_count == 0 || !in_hole(pool, number_of(pool, resource->prefix), &after);
 }
 
 bool pool_may_give(const struct pool *pool, const struct resource *resource)

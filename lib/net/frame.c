@@ -428,8 +428,8 @@ static enum counter icmp6_parse(struct layers *layers)
 }
 
 /* Internet checksum (RFC 1071): the sum is the same in any byte order and word size, so octets are
- * summed as little-endian words, their two halves apart so that no carry is lost, and swapped once
- * at the end. The pseudo-header's fields are numbers in registers and are summed as such. */
+ * summed as little-endian words, no carry lost, and swapped once at the end. The pseudo-header's
+ * fields are numbers in registers and are summed as such. */
 static uint64_t sum_load(const uint8_t *data)
 {
     uint64_t word;
@@ -443,21 +443,16 @@ static uint64_t sum_halves(uint64_t word)
     return (word & UINT32_MAX) + (word >> 32);
 }
 
-/* At most 2^31 octets, far above any frame. */
+/* At most 2^31 octets, far above any frame. Whole words, and the carries apart: an addition each.
+ */
 static uint64_t sum_bytes(const uint8_t *data, size_t size)
 {
-    uint64_t sum_a = 0, sum_b = 0, last = 0;
+    uint64_t sum = 0, carries = 0, last = 0;
     size_t at = 0;
 
-    for (; at + 32 <= size; at += 32) {
-        uint64_t a = sum_load(data + at), b = sum_load(data + at + 8);
-        uint64_t c = sum_load(data + at + 16), d = sum_load(data + at + 24);
-
-        sum_a += sum_halves(a) + sum_halves(b);
-        sum_b += sum_halves(c) + sum_halves(d);
-    }
+#pragma GCC unroll 4
     for (; at + 8 <= size; at += 8) {
-        sum_a += sum_halves(sum_load(data + at));
+        carries += __builtin_add_overflow(sum, sum_load(data + at), &sum);
     }
     if (at < size && size >= 8) { /* the last word again, without what was summed */
         last = sum_load(data + size - 8) >> (64 - 8 * (size - at));
@@ -466,7 +461,7 @@ static uint64_t sum_bytes(const uint8_t *data, size_t size)
             last |= (uint64_t)data[at] << shift;
         }
     }
-    return sum_a + sum_b + sum_halves(last);
+    return sum_halves(sum) + sum_halves(last) + carries;
 }
 
 static uint64_t sum_pseudo_header(struct ip6 src, struct ip6 dst, size_t size, uint8_t next_header)

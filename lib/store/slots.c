@@ -307,6 +307,7 @@ void slot_write_hot(struct slot_hot *hot, const struct lease *lease)
     uint32_t times[SLOT_TIMES];
 
     memcpy(times, &lease->times, sizeof(times));
+#pragma GCC unroll 12
     for (unsigned i = 0; i < SLOT_TIMES; i++) {
         atomic_store_explicit(&hot->times[i], times[i], memory_order_release);
     }
@@ -327,6 +328,7 @@ enum slot_read slot_read(const struct slots *slots, uint32_t slot, struct lease_
     if ((word & SLOT_LIVE) == 0) {
         return word & (SLOT_BUSY | SLOT_PREPARED) ? SLOT_READ_BUSY : SLOT_READ_DEAD;
     }
+#pragma GCC unroll 12
     for (unsigned i = 0; i < SLOT_TIMES; i++) {
         times[i] = atomic_load_explicit(&hot->times[i], memory_order_acquire);
     }
