@@ -24,14 +24,21 @@ static inline uint64_t wire_word(const uint8_t *p)
     return v;
 }
 
-/* Identifiers mostly have 8 to 16 octets: two words that may overlap, instead of a call. */
+/* Identifiers mostly have 8 to 32 octets: words from both ends that may overlap, instead of a call.
+ */
 static inline bool bytes_equal(const uint8_t *a, const uint8_t *b, size_t size)
 {
-    if (size >= 8 && size <= 16) {
-        return ((wire_word(a) ^ wire_word(b)) |
-                (wire_word(a + size - 8) ^ wire_word(b + size - 8))) == 0;
+    uint64_t differ;
+
+    if (size < 8 || size > 32) {
+        return size == 0 || memcmp(a, b, size) == 0;
     }
-    return size == 0 || memcmp(a, b, size) == 0;
+    differ = (wire_word(a) ^ wire_word(b)) | (wire_word(a + size - 8) ^ wire_word(b + size - 8));
+    if (size > 16) {
+        differ |= (wire_word(a + 8) ^ wire_word(b + 8)) |
+                  (wire_word(a + size - 16) ^ wire_word(b + size - 16));
+    }
+    return differ == 0;
 }
 
 static inline bool span_equal(struct span a, struct span b)

@@ -25,12 +25,19 @@ static const uint16_t transitions[BINDING_STATUS_COUNT] = {
 
 bool lease_info_add(struct wire_out *out, enum lease_info_tag tag, struct span data)
 {
-    if (out->failed || data.size > UINT8_MAX || (size_t)(out->end - out->at) < 2 + data.size) {
+    uint8_t *p = out->at;
+
+    if (out->failed || data.size > UINT8_MAX || (size_t)(out->end - p) < 2 + data.size) {
         return false;
     }
-    wire_out_u8(out, (uint8_t)tag);
-    wire_out_u8(out, (uint8_t)data.size);
-    wire_out_bytes(out, data.data, data.size);
+    p[0] = (uint8_t)tag;
+    p[1] = (uint8_t)data.size;
+    if (data.size == 8) { /* the usual ones, without a call */
+        memcpy(p + 2, data.data, 8);
+    } else if (data.size) {
+        memcpy(p + 2, data.data, data.size);
+    }
+    out->at = p + 2 + data.size;
     return true;
 }
 
