@@ -351,9 +351,10 @@ static bool partner_may_know(const struct granting *g, const struct resource *re
     }
     grant = candidate_grant(input, candidate.pool);
     if (!grant->partner || (input->source->find(input->source->ctx, resource, &candidate.base) &&
-                            candidate.base.lease.status != BINDING_FREE &&
-                            candidate.base.lease.status != BINDING_FREE_BACKUP)) {
-        return false;
+                            (candidate.base.lease.status == BINDING_ACTIVE ||
+                             candidate.base.lease.status == BINDING_ABANDONED))) {
+        return false; /* an end that we told is no proof either: the partner's word may be under way
+                       */
     }
     if (resource->type == LEASE_TYPE_NA) {
         return grant->address_parity >= 0 &&

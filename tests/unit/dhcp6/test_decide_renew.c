@@ -133,6 +133,15 @@ static void test_rebind_of_the_partners(void)
     w.lease_count = 0;
     world_lease(&w, A10, BOB, 1, BINDING_FREE); /* what it was before the partner gave it */
     check_drop(COUNTER_drop_no_answer);
+    /* Its end was told and the partner gave it anew, the word of which was lost with the partner:
+     * somebody else's before, and the client's own. */
+    world_find(&w, A10)->status = BINDING_RELEASED;
+    world_lease(&w, A11, ALICE, 1, BINDING_ACTIVE);
+    check_drop(COUNTER_drop_no_answer);
+    w.lease_count = 0;
+    world_lease(&w, A10, ALICE, 1, BINDING_EXPIRED);
+    check_drop(COUNTER_drop_no_answer);
+    world_find(&w, A10)->duid = BOB;
     world_find(&w, A10)->status = BINDING_ACTIVE; /* somebody else's by now: said so */
     CHECK_EQ(revoked(world_decide(&w), A10), true);
     world_find(&w, A10)->status = BINDING_FREE;
