@@ -49,7 +49,7 @@ static void config_complete(struct fo_link_config *config)
     default_set(&config->refused_ms, 5000);
     default_set(&config->refused_max_ms, 60000);
     if (config->update_queue_size < FO_FRAME_SIZE_MAX) {
-        config->update_queue_size = 256 << 10;
+        config->update_queue_size = 1 << 20;
     }
     if (config->input_size < FO_FRAME_SIZE_MAX) {
         size_t updates =

@@ -23,8 +23,8 @@
 struct fo_greet;
 
 enum {
-    FO_UNACKED_MAX = 1024, /* updates in flight we keep track of, whatever the partner allows */
-    FO_XID_SLOTS = 4096,   /* of which xid & mask finds the update; power of two */
+    FO_UNACKED_MAX = 4096, /* updates in flight we keep track of, whatever the partner allows */
+    FO_XID_SLOTS = 16384,  /* of which xid & mask finds the update; power of two */
     FO_LINGER_MS = 1000,   /* how long a last message may wait for the socket before we close */
     FO_SKEW_RUN_MIN = 3,   /* messages in a row out of time, in one direction (facts F.3) ... */
     FO_SKEW_RUN_MS = 5000, /* ... over at least this long, end the connection */
@@ -57,7 +57,7 @@ struct fo_link_config {
     uint32_t retry_ms, retry_max_ms;     /* after a failure, doubling; 0 = 500, 10000 */
     uint32_t refused_ms, refused_max_ms; /* after CONNECTREPLY or DISCONNECT said no (RFC 8156 6.1);
                                           * 0 = 5000, 60000 */
-    size_t update_queue_size; /* octets of BNDUPD and BNDREPLY on their way out; 0 = 256 KiB */
+    size_t update_queue_size; /* octets of BNDUPD and BNDREPLY on their way out; 0 = 1 MiB */
     size_t input_size;        /* octets read and not yet taken; 0 = by max_unacked */
     struct fo_capabilities capabilities; /* ours; spans borrowed */
 };

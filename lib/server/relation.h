@@ -25,8 +25,8 @@
 #include "server/server.h"
 
 enum {
-    RELATION_UNACKED_MAX = 256,      /* updates we take unanswered */
-    RELATION_REPLIES_SIZE = 1 << 20, /* octets of answers that wait for the disk */
+    RELATION_UNACKED_MAX = 4096,     /* updates we take unanswered: a window in each round trip */
+    RELATION_REPLIES_SIZE = 2 << 20, /* octets of answers that wait for the disk */
     RELATION_CLEAN_MAX = 4096,       /* own commits whose dirty bit is to be taken back */
     RELATION_COMMITS_MAX = 1024,     /* leases of one message */
     RELATION_BLOCK_MAX = 256, /* units of one block we send or take; larger ones are to be split */
@@ -78,6 +78,7 @@ struct relation_lag {
     msec_t begun_ms; /* since when */
     uint64_t walked; /* slots the scan has seen since */
     bool answers;    /* all of them: only flights below number are waited for */
+    unsigned open;   /* of these, not yet answered */
     uint64_t number;
     struct histogram ms;
 };

@@ -36,6 +36,9 @@ void relation_send_reset(struct relation *relation)
         relation->flight_free[relation->flight_free_count++] = i;
     }
     relation->pass = (struct relation_pass){.active = false};
+    /* Nothing of it is answered: the lag goes on, by another walk. */
+    relation->lag.answers = false;
+    relation->lag.walked = 0;
 }
 
 /* Once more all that the partner refused. */
@@ -269,17 +272,6 @@ static bool scan_turn(struct relation *relation, struct fo_time now)
     return moved;
 }
 
-/* No update sent before the number is unanswered. */
-static bool answered_before(const struct relation *relation, uint64_t number)
-{
-    for (unsigned i = 0; i < FO_UNACKED_MAX; i++) {
-        if (relation->flights[i].used && relation->flights[i].number < number) {
-            return false;
-        }
-    }
-    return true;
-}
-
 /* The lag is that of everything that was dirty when the measuring began: the scan has to come
  * around, then what it sent has to be answered. */
 static void lag_turn(struct relation *relation, struct fo_time now)
@@ -296,8 +288,9 @@ static void lag_turn(struct relation *relation, struct fo_time now)
     if (!lag->answers && lag->walked >= store_slot_max(relation->server->store)) {
         lag->answers = true;
         lag->number = relation->flight_number;
+        lag->open = FO_UNACKED_MAX - relation->flight_free_count;
     }
-    if (lag->answers && answered_before(relation, lag->number)) {
+    if (lag->answers && lag->open == 0) {
         histogram_add(&lag->ms, now.ms - lag->begun_ms);
         lag->measuring = false;
     }
@@ -418,6 +411,7 @@ void relation_reply_take(struct relation *relation, const struct fo_link_event *
         return;
     }
     relation->flights[event->cookie].used = false;
+    relation->lag.open -= relation->lag.answers && flight.number < relation->lag.number;
     relation->flight_free[relation->flight_free_count++] = (unsigned)event->cookie;
     relation->flight_progress_s = now.s;
     relation->pass.outstanding -= flight.counted && relation->pass.outstanding;
