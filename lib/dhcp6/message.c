@@ -22,7 +22,7 @@ struct parser {
 
 /* One run of options. */
 struct scope {
-    struct wire_in in;
+    const uint8_t *at, *end;
     uint8_t where; /* OPTION_FROM_ or OPTION_IN_ bit of this place */
     uint64_t seen[SEEN_WORDS];
 };
@@ -95,9 +95,9 @@ static bool refuse(struct parser *parser, enum counter why)
     return false;
 }
 
-static struct scope scope_of(struct wire_in in, uint8_t where)
+static struct scope scope_of(const uint8_t *at, const uint8_t *end, uint8_t where)
 {
-    return (struct scope){.in = in, .where = where};
+    return (struct scope){.at = at, .end = end, .where = where};
 }
 
 /* A second instance of a singleton in one place. Notes the first one. */
@@ -115,41 +115,41 @@ static bool singleton_repeated(struct scope *scope, uint16_t code)
  * its first (21: each instance stands for itself, none is merged). A repeated identifier or Relay
  * Message leaves open whom the message is from or what it says: refused. False at the end, or, with
  * parser->drop set, on a refusal. */
-static bool option_next(struct parser *parser, struct scope *scope, struct option *ret_option)
+static inline __attribute__((always_inline)) bool
+option_next(struct parser *parser, struct scope *scope, struct option *ret_option)
 {
-    struct wire_in *in = &scope->in;
-
-    while (in->at < in->end) {
+    while (scope->at < scope->end) {
         const struct dhcp6_option_row *row;
-        const uint8_t *head;
+        const uint8_t *head = scope->at;
+        size_t left = (size_t)(scope->end - head), size;
+        uint16_t code;
 
         if (parser->options_left == 0) {
             return refuse(parser, COUNTER_drop_message_limits);
         }
         parser->options_left--;
-        head = wire_in_bytes(in, OPTION_HEADER_SIZE);
-        if (head == NULL) {
+        if (left < OPTION_HEADER_SIZE) {
             return refuse(parser, COUNTER_drop_message_malformed);
         }
-        ret_option->code = wire_get_u16(head);
-        ret_option->data = wire_in_span(in, wire_get_u16(head + 2));
-        if (in->failed) {
+        code = wire_get_u16(head);
+        size = wire_get_u16(head + 2);
+        if (size > left - OPTION_HEADER_SIZE) {
             return refuse(parser, COUNTER_drop_message_malformed);
         }
-        row = dhcp6_option_row(ret_option->code);
-        if (row == NULL || !(row->where & scope->where)) {
+        scope->at = head + OPTION_HEADER_SIZE + size;
+        row = &dhcp6_option_rows[code];
+        if (code >= OPTION_CODES_MAX || !(row->where & scope->where)) {
             continue;
         }
-        if (!dhcp6_option_size_valid(row, ret_option->data.size)) {
-            return refuse(parser, ret_option->code == OPTION_CLIENTID
-                                      ? COUNTER_drop_client_id_missing
-                                      : COUNTER_drop_message_malformed);
+        if (!dhcp6_option_size_valid(row, size)) {
+            return refuse(parser, code == OPTION_CLIENTID ? COUNTER_drop_client_id_missing
+                                                          : COUNTER_drop_message_malformed);
         }
-        if (row->repeats || !singleton_repeated(scope, ret_option->code)) {
+        if (row->repeats || !singleton_repeated(scope, code)) {
+            *ret_option = (struct option){code, {head + OPTION_HEADER_SIZE, size}};
             return true;
         }
-        if (ret_option->code == OPTION_CLIENTID || ret_option->code == OPTION_SERVERID ||
-            ret_option->code == OPTION_RELAY_MSG) {
+        if (code == OPTION_CLIENTID || code == OPTION_SERVERID || code == OPTION_RELAY_MSG) {
             return refuse(parser, COUNTER_drop_message_malformed);
         }
     }
@@ -230,7 +230,7 @@ static bool relay_parse(struct parser *parser, struct span *bytes)
     relay->peer_address = wire_in_ip6(&in);
     relay->options = (struct span){in.at, wire_in_left(&in)};
     relay_clear(relay);
-    scope = scope_of(in, OPTION_FROM_RELAY);
+    scope = scope_of(in.at, in.end, OPTION_FROM_RELAY);
     while (option_next(parser, &scope, &option)) {
         if (relay_option(relay, &option)) {
             inner = option.data;
@@ -247,17 +247,17 @@ static bool relay_parse(struct parser *parser, struct span *bytes)
 }
 
 /* Lease options (only Prefix Exclude says something to a server) from scope into lease. */
-static bool lease_options_parse(struct parser *parser, struct wire_in in, uint8_t where,
+static bool lease_options_parse(struct parser *parser, struct span data, size_t skip, uint8_t where,
                                 struct dhcp6_lease *lease)
 {
     struct scope scope;
     struct option option;
 
     lease->exclude = (struct span){NULL, 0};
-    if (in.at == in.end) {
+    if (data.size == skip) {
         return true; /* as nearly always */
     }
-    scope = scope_of(in, where);
+    scope = scope_of(data.data + skip, data.data + data.size, where);
     while (option_next(parser, &scope, &option)) {
         if (option.code == OPTION_PD_EXCLUDE) {
             lease->exclude = option.data;
@@ -266,28 +266,24 @@ static bool lease_options_parse(struct parser *parser, struct wire_in in, uint8_
     return parser->drop == COUNTER_COUNT;
 }
 
-/* IAADDR and IAPREFIX. Lifetimes from clients mean nothing (RFC 9915 21.6, 21.22) but are kept for
- * who wants to look. Bits beyond a prefix's length are dropped. */
+/* IAADDR and IAPREFIX, as long as their formats say at least. Lifetimes from clients mean nothing
+ * (RFC 9915 21.6, 21.22) but are kept for who wants to look. Bits beyond a prefix's length are
+ * dropped. */
 static bool lease_parse(struct parser *parser, const struct option *option)
 {
     struct dhcp6_message *message = parser->message;
-    struct wire_in in = wire_in_from(option->data);
-    const uint8_t *p;
+    const uint8_t *p = option->data.data;
     struct dhcp6_lease *lease;
 
     if (message->lease_count == DHCP6_LEASES_MAX) {
         return refuse(parser, COUNTER_drop_message_limits);
     }
     lease = &message->leases[message->lease_count++];
-    p = wire_in_bytes(&in, option->code == OPTION_IAADDR ? IAADDR_SIZE : IAPREFIX_SIZE);
-    if (p == NULL) {
-        return refuse(parser, COUNTER_drop_message_malformed);
-    }
     if (option->code == OPTION_IAADDR) {
         lease->resource = (struct resource){wire_get_ip6(p), 128, LEASE_TYPE_NA};
         lease->preferred_s = wire_get_u32(p + 16);
         lease->valid_s = wire_get_u32(p + 20);
-        return lease_options_parse(parser, in, OPTION_IN_IAADDR, lease);
+        return lease_options_parse(parser, option->data, IAADDR_SIZE, OPTION_IN_IAADDR, lease);
     }
     lease->preferred_s = wire_get_u32(p);
     lease->valid_s = wire_get_u32(p + 4);
@@ -295,24 +291,19 @@ static bool lease_parse(struct parser *parser, const struct option *option)
         return refuse(parser, COUNTER_drop_message_malformed);
     }
     lease->resource = (struct resource){ip6_prefix(wire_get_ip6(p + 9), p[8]), p[8], LEASE_TYPE_PD};
-    return lease_options_parse(parser, in, OPTION_IN_IAPREFIX, lease);
+    return lease_options_parse(parser, option->data, IAPREFIX_SIZE, OPTION_IN_IAPREFIX, lease);
 }
 
 static bool ia_parse(struct parser *parser, const struct option *option)
 {
     struct dhcp6_message *message = parser->message;
-    struct wire_in in = wire_in_from(option->data);
+    const uint8_t *p = option->data.data; /* IA_SIZE octets at least, says the format */
     struct scope scope;
     struct option inner;
-    const uint8_t *p;
     struct dhcp6_ia *ia;
 
     if (message->ia_count == DHCP6_IAS_MAX) {
         return refuse(parser, COUNTER_drop_message_limits);
-    }
-    p = wire_in_bytes(&in, IA_SIZE);
-    if (p == NULL) {
-        return refuse(parser, COUNTER_drop_message_malformed);
     }
     ia = &message->ias[message->ia_count++];
     ia->type = (uint8_t)option->code;
@@ -320,7 +311,8 @@ static bool ia_parse(struct parser *parser, const struct option *option)
     ia->t1_s = wire_get_u32(p + 4);
     ia->t2_s = wire_get_u32(p + 8);
     ia->lease_first = message->lease_count;
-    scope = scope_of(in, ia->type == LEASE_TYPE_NA ? OPTION_IN_IA_NA : OPTION_IN_IA_PD);
+    scope = scope_of(p + IA_SIZE, p + option->data.size,
+                     ia->type == LEASE_TYPE_NA ? OPTION_IN_IA_NA : OPTION_IN_IA_PD);
     while (option_next(parser, &scope, &inner)) {
         /* A client's Status Code says nothing to a server. */
         if (inner.code != OPTION_STATUS_CODE && !lease_parse(parser, &inner)) {
@@ -415,7 +407,7 @@ static bool client_parse(struct parser *parser, struct span bytes)
     }
     memcpy(message->xid, xid, sizeof(message->xid));
     client_clear(message);
-    scope = scope_of(in, OPTION_FROM_CLIENT);
+    scope = scope_of(in.at, in.end, OPTION_FROM_CLIENT);
     while (option_next(parser, &scope, &option)) {
         if (!client_option(parser, &option)) {
             return false;

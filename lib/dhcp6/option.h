@@ -110,18 +110,30 @@ enum {
 };
 
 struct dhcp6_option_row {
-    const char *name;      /* as registered, without OPTION_ */
-    uint8_t format;        /* enum dhcp6_option_format */
-    uint8_t where;         /* bits above */
-    bool requestable;      /* may be named in an ORO (RFC 9915 21.7) */
-    bool repeats;          /* more than one instance is legal in one place (RFC 9915 21) */
-    bool relay_may_supply; /* RSOO-enabled (RFC 6422 4) */
+    const char *name; /* as registered, without OPTION_; NULL: a code we know nothing of */
+    /* Sizes that can be right for the format: size_min up to size_room more, in steps of
+     * size_mask + 1, a power of two. */
+    uint16_t size_room;
+    uint8_t size_min, size_mask;
+    uint8_t format;            /* enum dhcp6_option_format */
+    uint8_t where;             /* bits above */
+    bool requestable : 1;      /* may be named in an ORO (RFC 9915 21.7) */
+    bool repeats : 1;          /* more than one instance is legal in one place (RFC 9915 21) */
+    bool relay_may_supply : 1; /* RSOO-enabled (RFC 6422 4) */
 };
+
+/* By code; those without a row are all zero, in no place. */
+extern const struct dhcp6_option_row dhcp6_option_rows[OPTION_CODES_MAX];
 
 /* The row of a code, NULL for codes we know nothing of. */
 const struct dhcp6_option_row *dhcp6_option_row(uint16_t code);
 
 /* True when data of this size can be right for the row's format. */
-bool dhcp6_option_size_valid(const struct dhcp6_option_row *row, size_t size);
+static inline bool dhcp6_option_size_valid(const struct dhcp6_option_row *row, size_t size)
+{
+    size_t above = size - row->size_min; /* huge when below */
+
+    return above <= row->size_room && (above & row->size_mask) == 0;
+}
 
 #endif

@@ -443,16 +443,21 @@ static uint64_t sum_halves(uint64_t word)
     return (word & UINT32_MAX) + (word >> 32);
 }
 
-/* At most 2^31 octets, far above any frame. Whole words, and the carries apart: an addition each.
- */
+typedef uint64_t sum_lanes __attribute__((vector_size(32)));
+
+/* At most 2^31 octets, far above any frame, so that 64 bits hold the sum of 32-bit words. */
 static uint64_t sum_bytes(const uint8_t *data, size_t size)
 {
-    uint64_t sum = 0, carries = 0, last = 0;
+    sum_lanes lanes = {0}, words;
+    uint64_t sum = 0, last = 0;
     size_t at = 0;
 
-#pragma GCC unroll 4
+    for (; at + sizeof(words) <= size; at += sizeof(words)) {
+        memcpy(&words, data + at, sizeof(words));
+        lanes += (words & UINT32_MAX) + (words >> 32);
+    }
     for (; at + 8 <= size; at += 8) {
-        carries += __builtin_add_overflow(sum, sum_load(data + at), &sum);
+        sum += sum_halves(sum_load(data + at));
     }
     if (at < size && size >= 8) { /* the last word again, without what was summed */
         last = sum_load(data + size - 8) >> (64 - 8 * (size - at));
@@ -461,7 +466,7 @@ static uint64_t sum_bytes(const uint8_t *data, size_t size)
             last |= (uint64_t)data[at] << shift;
         }
     }
-    return sum_halves(sum) + sum_halves(last) + carries;
+    return sum + sum_halves(last) + lanes[0] + lanes[1] + lanes[2] + lanes[3];
 }
 
 static uint64_t sum_pseudo_header(struct ip6 src, struct ip6 dst, size_t size, uint8_t next_header)
