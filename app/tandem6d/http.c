@@ -99,6 +99,18 @@ int http_reload(struct http *http, char *ret_error)
     return err;
 }
 
+void http_turn(struct http *http)
+{
+    for (unsigned i = 0; http->parked_count && i < HTTP_CONNECTIONS_MAX; i++) {
+        struct http_connection *connection = &http->connections[i];
+
+        if (connection->http && connection->phase == HTTP_PHASE_WAIT &&
+            jsonrpc_reply_is_due(http->config.rpc, &connection->parked)) {
+            http_parked_answer(connection);
+        }
+    }
+}
+
 void http_stats_get(const struct http *http, struct http_stats *ret_stats)
 {
     *ret_stats = http->stats;
@@ -136,8 +148,9 @@ static struct http_connection *connection_evict(struct http *http)
 
     for (unsigned i = 0; i < HTTP_CONNECTIONS_MAX; i++) {
         struct http_connection *connection = &http->connections[i];
-        bool waits =
-            connection->phase != HTTP_PHASE_ANSWER && connection->phase != HTTP_PHASE_STREAM;
+        bool waits = connection->phase != HTTP_PHASE_WAIT &&
+                     connection->phase != HTTP_PHASE_ANSWER &&
+                     connection->phase != HTTP_PHASE_STREAM;
 
         if (waits && (oldest == NULL || connection->phase_ms < oldest->phase_ms)) {
             oldest = connection;

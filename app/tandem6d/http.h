@@ -66,6 +66,9 @@ struct http_stats {
     uint64_t answer_bytes; /* not yet taken */
 };
 
+/* Once in a control turn: answers that waited for the disk leave. */
+void http_turn(struct http *http);
+
 /* There are new events, for streams that wait for them. */
 void http_events_wake(struct http *http);
 

@@ -99,6 +99,8 @@ void http_connection_free(struct http_connection *connection)
 {
     source_done(connection);
     bytes_give_back(connection);
+    connection->http->parked_count -= connection->phase == HTTP_PHASE_WAIT;
+    jsonrpc_reply_free(&connection->parked);
     connection->http->stats.connections--;
     if (connection->again) {
         event_free(connection->again);
@@ -124,6 +126,8 @@ static unsigned phase_limit_s(const struct http_connection *connection, enum htt
         return connection->http->config.idle_s;
     case HTTP_PHASE_BODY:
         return HTTP_BODY_S;
+    case HTTP_PHASE_WAIT:
+        return JSONRPC_WAIT_S;
     case HTTP_PHASE_ANSWER:
         return HTTP_ANSWER_S;
     case HTTP_PHASE_STREAM:
@@ -246,6 +250,17 @@ void http_answer_taken(struct http_connection *connection, const char *content_t
         free(text);
         connection->closing = true; /* the caller sees an answer that is too short */
     }
+}
+
+void http_answer_due(struct http_connection *connection, struct jsonrpc_reply *reply)
+{
+    if (reply->wait) {
+        connection->parked = *reply;
+        connection->http->parked_count++;
+        phase_enter(connection, HTTP_PHASE_WAIT);
+        return;
+    }
+    http_answer_taken(connection, "application/json", reply->text, reply->size);
 }
 
 void http_stream_start(struct http_connection *connection, const char *content_type,
@@ -488,6 +503,8 @@ static void connection_go_on(struct http_connection *connection)
     case HTTP_PHASE_BODY:
         body_take(connection);
         break;
+    case HTTP_PHASE_WAIT: /* http_turn comes */
+        break;
     case HTTP_PHASE_ANSWER:
         answer_end(connection);
         break;
@@ -558,6 +575,11 @@ static void on_deadline(evutil_socket_t fd, short events, void *ctx)
         struct timeval rest = {.tv_sec = HTTP_ANSWER_S - STREAM_TICK_S};
 
         (void)event_add(connection->deadline, &rest);
+        return;
+    }
+    if (connection->phase == HTTP_PHASE_WAIT) {
+        jsonrpc_reply_give_up(&connection->parked);
+        http_parked_answer(connection);
         return;
     }
     connection->http->stats.timeouts++;

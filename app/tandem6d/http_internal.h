@@ -23,6 +23,7 @@ enum http_phase {
     HTTP_PHASE_IDLE, /* nothing of the next request is there */
     HTTP_PHASE_HEAD,
     HTTP_PHASE_BODY,
+    HTTP_PHASE_WAIT,   /* the answer is made and waits for the disk */
     HTTP_PHASE_ANSWER, /* until it is taken */
     HTTP_PHASE_STREAM,
     HTTP_PHASE_LINGER, /* refused; what still comes is thrown away */
@@ -59,6 +60,7 @@ struct http_connection {
     size_t answer_bytes; /* counted in http->stats.answer_bytes */
     size_t body_bytes;   /* counted in http->body_bytes */
     struct http_stream source;
+    struct jsonrpc_reply parked; /* of HTTP_PHASE_WAIT */
 };
 
 struct http {
@@ -69,6 +71,7 @@ struct http {
     struct event *resume; /* accepts again after a pause */
     unsigned accepts;     /* since the last pause */
     size_t body_bytes;
+    unsigned parked_count; /* connections in HTTP_PHASE_WAIT */
     struct http_stats stats;
     struct http_connection connections[HTTP_CONNECTIONS_MAX];
 };
@@ -92,6 +95,10 @@ void http_answer_taken(struct http_connection *connection, const char *content_t
 /* Starts an answer made piece by piece; takes the source. */
 void http_stream_start(struct http_connection *connection, const char *content_type,
                        const struct http_stream *source);
+
+/* An answer to POST /rpc, taken, once it is due; and what waits is sent, given up or not. */
+void http_answer_due(struct http_connection *connection, struct jsonrpc_reply *reply);
+void http_parked_answer(struct http_connection *connection);
 
 /* Who calls and from where, with the roles of now. */
 struct jsonrpc_caller http_caller(const struct http_connection *connection);

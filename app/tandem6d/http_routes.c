@@ -91,7 +91,7 @@ static void run_page(struct http_connection *connection, struct span body)
 static void run_rpc(struct http_connection *connection, struct span body)
 {
     struct jsonrpc_caller caller = http_caller(connection);
-    struct jsonrpc_reply reply = {NULL, 0};
+    struct jsonrpc_reply reply = {.text = NULL};
 
     if (jsonrpc_handle(connection->http->config.rpc, &caller, body, &reply)) {
         http_refuse(connection, HTTP_UNAVAILABLE, "no memory");
@@ -99,8 +99,18 @@ static void run_rpc(struct http_connection *connection, struct span body)
         /* Notifications only. Clients exist that take 204 for a failure. */
         http_answer(connection, HTTP_OK, NULL, NULL, 0);
     } else {
-        http_answer_taken(connection, "application/json", reply.text, reply.size);
+        http_answer_due(connection, &reply);
     }
+}
+
+void http_parked_answer(struct http_connection *connection)
+{
+    struct jsonrpc_reply reply = connection->parked;
+
+    connection->parked = (struct jsonrpc_reply){.text = NULL};
+    connection->http->parked_count--;
+    free(reply.late);
+    http_answer_taken(connection, "application/json", reply.text, reply.size);
 }
 
 static void run_healthz(struct http_connection *connection, struct span body)

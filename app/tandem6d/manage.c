@@ -293,7 +293,11 @@ void manage_turn(struct manage *manage)
     reload_turn(manage);
     (void)methods_pool_step(manage->methods);
     alarms_turn(manage);
+    if (manage->http) {
+        http_turn(manage->http);
+    }
     if (manage->mgmt) {
+        mgmt_turn(manage->mgmt);
         methods_events_watch(manage->methods, mgmt_event_topics(manage->mgmt));
     }
     if (methods_events_turn(manage->methods)) {

@@ -26,9 +26,10 @@ struct connection {
     struct event *again; /* goes on with the next request in the next turn of the loop */
     struct access_subject subject;
     struct event_subscriptions subscriptions;
-    msec_t active_ms; /* last request */
-    bool ended;       /* nothing more will be read: answer what is there, then close */
-    bool closing;     /* close once everything is sent */
+    msec_t active_ms;            /* last request */
+    struct jsonrpc_reply parked; /* waits for the disk; text NULL: none */
+    bool ended;                  /* nothing more will be read: answer what is there, then close */
+    bool closing;                /* close once everything is sent */
 };
 
 struct mgmt {
@@ -235,6 +236,7 @@ static void connection_free(struct connection *connection)
         event_free(connection->again);
     }
     bufferevent_free(connection->stream);
+    jsonrpc_reply_free(&connection->parked);
     *connection = (struct connection){0};
 }
 
@@ -251,7 +253,7 @@ static struct connection *connection_take(struct mgmt *mgmt)
             return connection;
         }
         if (evbuffer_get_length(bufferevent_get_output(connection->stream)) == 0 &&
-            connection->subscriptions.used == 0 &&
+            connection->subscriptions.used == 0 && connection->parked.text == NULL &&
             (oldest == NULL || connection->active_ms < oldest->active_ms)) {
             oldest = connection;
         }
@@ -328,8 +330,27 @@ static void request_handle(struct connection *connection, const void *bytes, siz
     }
     if (err) {
         connection->closing = true; /* no memory even for an error */
+    } else if (reply.text && reply.wait) {
+        connection->parked = reply; /* active_ms tells since when */
     } else {
         reply_send(connection, &reply);
+    }
+}
+
+void mgmt_turn(struct mgmt *mgmt)
+{
+    msec_t now_ms = clock_mono_ms();
+
+    for (unsigned i = 0; i < MGMT_CONNECTIONS_MAX; i++) {
+        struct connection *connection = &mgmt->connections[i];
+        struct jsonrpc_reply *parked = &connection->parked;
+
+        if (parked->text && now_ms - connection->active_ms >= (msec_t)JSONRPC_WAIT_S * 1000) {
+            jsonrpc_reply_give_up(parked);
+        }
+        if (parked->text && jsonrpc_reply_is_due(mgmt->config.rpc, parked)) {
+            reply_send(connection, parked); /* on_written goes on with the next request */
+        }
     }
 }
 
@@ -436,7 +457,7 @@ static void connection_go_on(struct connection *connection)
     static const struct timeval at_once = {0, 0};
     struct evbuffer *out = bufferevent_get_output(connection->stream);
 
-    if (evbuffer_get_length(out) > 0) {
+    if (evbuffer_get_length(out) > 0 || connection->parked.text) {
         return; /* on_written comes back */
     }
     if (connection->closing) {
@@ -444,7 +465,7 @@ static void connection_go_on(struct connection *connection)
         return;
     }
     if (request_take(connection)) {
-        if (evbuffer_get_length(out) == 0) {
+        if (evbuffer_get_length(out) == 0 && connection->parked.text == NULL) {
             (void)event_add(connection->again, &at_once);
         }
     } else if (connection->ended) {

@@ -49,6 +49,9 @@ void mgmt_free(struct mgmt *mgmt);
 
 unsigned mgmt_connection_count(const struct mgmt *mgmt);
 
+/* Once in a control turn: answers that waited for the disk leave. */
+void mgmt_turn(struct mgmt *mgmt);
+
 /* There are new events: subscribers get theirs. */
 void mgmt_events_wake(struct mgmt *mgmt);
 

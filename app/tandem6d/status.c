@@ -3,6 +3,7 @@
 #include <rte_version.h>
 
 #include "link.h"
+#include "server/lease_act.h"
 #include "server/relation.h"
 #include "server/trust.h"
 #include "server/worker.h"
@@ -206,6 +207,17 @@ static void env_wake(void *ctx)
     }
 }
 
+static int env_lease_act(void *ctx, const struct lease_act *act, struct lease_found *ret_found,
+                         uint64_t *ret_position)
+{
+    return lease_act(((struct status *)ctx)->server, act, env_now(ctx), ret_found, ret_position);
+}
+
+static bool env_is_durable(void *ctx, uint64_t position)
+{
+    return lease_act_is_durable(((struct status *)ctx)->server, position);
+}
+
 static bool env_confirm_clock(void *ctx)
 {
     struct trust *trust = ((struct status *)ctx)->server->trust;
@@ -232,6 +244,8 @@ struct methods_env status_env(struct status *status)
         .relation = env_relation,
         .time = env_time,
         .wake = env_wake,
+        .lease_act = env_lease_act,
+        .is_durable = env_is_durable,
         .confirm_clock = env_confirm_clock,
         .ctx = status,
     };

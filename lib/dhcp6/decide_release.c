@@ -4,34 +4,6 @@
 #include "dhcp6/decide_family.h"
 #include "dhcp6/exclude.h"
 
-/* What a released lease becomes. With a partner it must hear of it before anybody else may have the
- * resource (RFC 8156 4.2.2.1), and the times it was told still count until then (8.4.1). */
-static void lease_release(struct lease *lease, const struct grant *grant, sec_t now)
-{
-    lease->status = grant->partner ? BINDING_RELEASED : BINDING_FREE;
-    lease->flags &= LEASE_FLAG_RESERVED;
-    if (grant->partner) {
-        lease->times.expires_s = 0;
-        lease->times.horizon_s = 0;
-        lease->times.preferred_lifetime_s = lease->times.valid_lifetime_s = 0;
-        lease->times.t1_s = lease->times.t2_s = 0;
-    } else {
-        lease->times = (struct lease_times){0}; /* nothing old may bind a new client, facts F.5 */
-    }
-    lease->times.start_s = lease->times.clt_s = now;
-}
-
-/* What a declined address becomes: somebody else uses it, so it rests. */
-static void lease_decline(struct lease *lease, uint32_t rest_s, sec_t now)
-{
-    lease->status = BINDING_ABANDONED;
-    lease->flags &= LEASE_FLAG_RESERVED;
-    lease->times.start_s = lease->times.clt_s = now;
-    lease->times.expires_s = lease->times.horizon_s = lease_expiry(now, rest_s);
-    lease->times.preferred_lifetime_s = lease->times.valid_lifetime_s = 0;
-    lease->times.t1_s = lease->times.t2_s = 0;
-}
-
 /* The pool whose claim bit the resource has, also when the client has moved to another link. */
 static int pool_of(const struct decide_input *input, const struct resource *resource)
 {
@@ -50,7 +22,7 @@ static void change_add(const struct decide_input *input, struct plan *plan,
     change->next = base->lease;
     change->pool = pool_of(input, &base->lease.resource);
     if (input->message->type == DHCP6_RELEASE) {
-        lease_release(&change->next, candidate_grant(input, change->pool), input->now);
+        lease_release(&change->next, candidate_grant(input, change->pool)->partner, input->now);
         change->counter = COUNTER_lease_released;
     } else {
         lease_decline(&change->next, link->decline_s, input->now);

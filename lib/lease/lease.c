@@ -143,6 +143,31 @@ uint32_t lease_valid_lifetime(uint32_t desired_s, sec_t acked_partner_lifetime_s
     return desired_s < limit_s ? desired_s : (uint32_t)limit_s;
 }
 
+void lease_release(struct lease *lease, bool partner, sec_t now)
+{
+    lease->status = partner ? BINDING_RELEASED : BINDING_FREE;
+    lease->flags &= LEASE_FLAG_RESERVED;
+    if (partner) {
+        lease->times.expires_s = 0;
+        lease->times.horizon_s = 0;
+        lease->times.preferred_lifetime_s = lease->times.valid_lifetime_s = 0;
+        lease->times.t1_s = lease->times.t2_s = 0;
+    } else {
+        lease->times = (struct lease_times){0}; /* nothing old may bind a new client, facts F.5 */
+    }
+    lease->times.start_s = lease->times.clt_s = now;
+}
+
+void lease_decline(struct lease *lease, uint32_t rest_s, sec_t now)
+{
+    lease->status = BINDING_ABANDONED;
+    lease->flags &= LEASE_FLAG_RESERVED;
+    lease->times.start_s = lease->times.clt_s = now;
+    lease->times.expires_s = lease->times.horizon_s = lease_expiry(now, rest_s);
+    lease->times.preferred_lifetime_s = lease->times.valid_lifetime_s = 0;
+    lease->times.t1_s = lease->times.t2_s = 0;
+}
+
 bool binding_transition_legal(enum binding_status from, enum binding_status to)
 {
     return (unsigned)from < BINDING_STATUS_COUNT && (unsigned)to < BINDING_STATUS_COUNT &&

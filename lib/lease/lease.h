@@ -153,6 +153,13 @@ bool lease_is_held(const struct lease *lease, sec_t now);
 uint32_t lease_valid_lifetime(uint32_t desired_s, sec_t acked_partner_lifetime_s, uint32_t mclt_s,
                               sec_t now);
 
+/* What a lease becomes when its client, or the operator for it, gives it back. With a partner it
+ * must hear of it before anybody else may have the resource (RFC 8156 4.2.2.1), and the times it
+ * was told still count until then (8.4.1). */
+void lease_release(struct lease *lease, bool partner, sec_t now);
+/* What a lease becomes whose resource somebody else uses: it rests. */
+void lease_decline(struct lease *lease, uint32_t rest_s, sec_t now);
+
 /* True if binding status may go from one to the other: RFC 8156 7.2 Figure 2, staying included
  * (times change without the status), the transient PENDING-FREE passed through at once, and the
  * short ways a server without a partner takes (ACTIVE or ABANDONED to FREE). */

@@ -16,9 +16,12 @@ const struct jsonrpc_error_row jsonrpc_errors[] = {
     {JSONRPC_WRONG_STATE, "wrong_state", "the method is not allowed now"},
     {JSONRPC_TOO_LARGE, "too_large", "request or result over the limit; use limit and cursor"},
     {JSONRPC_BAD_CURSOR, "bad_cursor", "the cursor is not one of ours"},
+    {JSONRPC_STORAGE_UNAVAILABLE, "storage_unavailable",
+     "the log cannot be written; reason says whether the change was made"},
     {JSONRPC_NOT_FOUND, "not_found", "there is no such object"},
     {JSONRPC_REVISION_MISMATCH, "revision_mismatch",
      "the configuration is not at expect_revision any more"},
+    {JSONRPC_CONFLICT, "conflict_with_lease", "another client has it"},
     {JSONRPC_PEER, "peer", "the failover partner's state does not allow it; reason says why"},
     {JSONRPC_CONFIG_INVALID, "config_invalid", "the configuration has a mistake"},
     {JSONRPC_CONFIG_UNSAFE, "config_unsafe",
@@ -39,13 +42,21 @@ struct text {
     size_t size, capacity;
 };
 
+/* A reply that may have to wait, and the one for when it waited in vain. */
+struct answers {
+    struct text out, late; /* late is empty until wait is set */
+    uint64_t wait;
+};
+
 static int handle_one(const struct jsonrpc *rpc, const struct jsonrpc_caller *caller,
-                      const json_t *request, size_t *work_left, struct text *out);
+                      const json_t *request, size_t *work_left, struct answers *answers);
 static int handle_batch(const struct jsonrpc *rpc, const struct jsonrpc_caller *caller,
-                        const json_t *requests, struct text *out);
+                        const json_t *requests, struct answers *answers);
 static bool envelope_check(struct jsonrpc_call *call, const json_t *request);
 static int method_run(struct jsonrpc_call *call, const char *name);
 static int method_call(struct jsonrpc_call *call, const struct jsonrpc_method *method);
+static int answers_append(struct answers *answers, const json_t *id, int code,
+                          struct jsonrpc_call *call);
 static int answer_append(struct text *out, const json_t *id, int code, struct jsonrpc_call *call);
 static int failure_append(struct text *out, const json_t *id, int code,
                           const struct jsonrpc_call *call);
@@ -86,7 +97,7 @@ int jsonrpc_handle(const struct jsonrpc *rpc, const struct jsonrpc_caller *calle
                    struct span request, struct jsonrpc_reply *ret_reply)
 {
     size_t work_left = JSONRPC_WORK_MAX;
-    struct text out = {0};
+    struct answers answers = {.wait = 0};
     json_error_t error;
     json_t *json;
     int err;
@@ -97,25 +108,41 @@ int jsonrpc_handle(const struct jsonrpc *rpc, const struct jsonrpc_caller *calle
     json = json_loadb(request.size ? (const char *)request.data : "", request.size,
                       JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &error);
     if (json == NULL) {
-        err = refusal_append(&out, JSONRPC_PARSE_ERROR, "parse_error", error.text);
+        err = refusal_append(&answers.out, JSONRPC_PARSE_ERROR, "parse_error", error.text);
     } else if (json_is_array(json)) {
-        err = handle_batch(rpc, caller, json, &out);
+        err = handle_batch(rpc, caller, json, &answers);
     } else {
-        err = handle_one(rpc, caller, json, &work_left, &out);
+        err = handle_one(rpc, caller, json, &work_left, &answers);
     }
     json_decref(json);
     if (err) {
-        free(out.bytes);
+        free(answers.out.bytes);
+        free(answers.late.bytes);
         return err;
     }
-    *ret_reply = (struct jsonrpc_reply){out.bytes, out.size};
+    *ret_reply = (struct jsonrpc_reply){answers.out.bytes, answers.out.size, answers.wait,
+                                        answers.late.bytes, answers.late.size};
     return 0;
 }
 
 void jsonrpc_reply_free(struct jsonrpc_reply *reply)
 {
     free(reply->text);
-    *reply = (struct jsonrpc_reply){NULL, 0};
+    free(reply->late);
+    *reply = (struct jsonrpc_reply){.text = NULL};
+}
+
+bool jsonrpc_reply_is_due(const struct jsonrpc *rpc, const struct jsonrpc_reply *reply)
+{
+    return reply->wait == 0 || rpc->is_durable == NULL || rpc->is_durable(rpc, reply->wait);
+}
+
+void jsonrpc_reply_give_up(struct jsonrpc_reply *reply)
+{
+    if (reply->wait) {
+        free(reply->text);
+        *reply = (struct jsonrpc_reply){.text = reply->late, .size = reply->late_size};
+    }
 }
 
 int jsonrpc_too_large(struct jsonrpc_reply *ret_reply)
@@ -127,7 +154,7 @@ int jsonrpc_too_large(struct jsonrpc_reply *ret_reply)
         free(out.bytes);
         return -ENOMEM;
     }
-    *ret_reply = (struct jsonrpc_reply){out.bytes, out.size};
+    *ret_reply = (struct jsonrpc_reply){.text = out.bytes, .size = out.size};
     return 0;
 }
 
@@ -186,13 +213,29 @@ const char *jsonrpc_role_name(enum jsonrpc_role role)
     return role_names[role];
 }
 
+/* The comma behind an answer, or the bracket in place of the last one. */
+static int separator_put(struct answers *answers, char last)
+{
+    struct text *texts[] = {&answers->out, &answers->late};
+
+    for (unsigned i = 0; i < (answers->wait ? 2 : 1); i++) {
+        if (last == ']') {
+            texts[i]->bytes[texts[i]->size - 1] = last;
+        } else if (text_append(texts[i], &last, 1)) {
+            return -ENOMEM;
+        }
+    }
+    return 0;
+}
+
 static int handle_batch(const struct jsonrpc *rpc, const struct jsonrpc_caller *caller,
-                        const json_t *requests, struct text *out)
+                        const json_t *requests, struct answers *answers)
 {
     /* One budget for the whole batch: a hundred searches must not hold the control core for a
      * hundred times the bound of one. */
     size_t work_left = JSONRPC_WORK_MAX;
     size_t count = json_array_size(requests);
+    struct text *out = &answers->out;
 
     if (count == 0) {
         return refusal_append(out, JSONRPC_INVALID_REQUEST, "empty_batch", "the batch is empty");
@@ -207,8 +250,8 @@ static int handle_batch(const struct jsonrpc *rpc, const struct jsonrpc_caller *
     for (size_t i = 0; i < count; i++) {
         size_t before = out->size;
 
-        if (handle_one(rpc, caller, json_array_get(requests, i), &work_left, out) ||
-            (out->size > before && text_append(out, ",", 1))) {
+        if (handle_one(rpc, caller, json_array_get(requests, i), &work_left, answers) ||
+            (out->size > before && separator_put(answers, ','))) {
             return -ENOMEM;
         }
     }
@@ -217,13 +260,12 @@ static int handle_batch(const struct jsonrpc *rpc, const struct jsonrpc_caller *
         *out = (struct text){0};
         return 0;
     }
-    out->bytes[out->size - 1] = ']';
-    return 0;
+    return separator_put(answers, ']');
 }
 
 /* Appends the answer to one request object, nothing for a notification. */
 static int handle_one(const struct jsonrpc *rpc, const struct jsonrpc_caller *caller,
-                      const json_t *request, size_t *work_left, struct text *out)
+                      const json_t *request, size_t *work_left, struct answers *answers)
 {
     struct jsonrpc_call call = {.rpc = rpc, .caller = caller, .work_left = work_left};
     const json_t *id = json_object_get(request, "id");
@@ -232,12 +274,12 @@ static int handle_one(const struct jsonrpc *rpc, const struct jsonrpc_caller *ca
     if (!envelope_check(&call, request)) {
         bool usable = json_is_string(id) || json_is_number(id);
 
-        return failure_append(out, usable ? id : NULL, JSONRPC_INVALID_REQUEST, &call);
+        return answers_append(answers, usable ? id : NULL, JSONRPC_INVALID_REQUEST, &call);
     }
     call.params = json_object_get(request, "params");
     code = method_run(&call, json_string_value(json_object_get(request, "method")));
     if (id) {
-        err = answer_append(out, id, code, &call);
+        err = answers_append(answers, id, code, &call);
     }
     json_decref(call.result);
     return err;
@@ -327,6 +369,33 @@ static int method_call(struct jsonrpc_call *call, const struct jsonrpc_method *m
         return jsonrpc_fail(call, JSONRPC_INTERNAL_ERROR, "no_memory", "out of memory");
     }
     return code;
+}
+
+/* Appends to the reply and, once a call has to wait, to the late one, where the calls that waited
+ * have failed. */
+static int answers_append(struct answers *answers, const json_t *id, int code,
+                          struct jsonrpc_call *call)
+{
+    bool waits = code == 0 && call->wait;
+    int err = 0;
+
+    if (waits && answers->wait == 0) { /* what was answered before is the same in both */
+        err = text_append(&answers->late, answers->out.bytes, answers->out.size);
+    }
+    if (waits && call->wait > answers->wait) {
+        answers->wait = call->wait;
+    }
+    err = err ? err : answer_append(&answers->out, id, code, call);
+    if (err || answers->wait == 0) {
+        return err;
+    }
+    if (waits) {
+        code = jsonrpc_fail(call, JSONRPC_STORAGE_UNAVAILABLE, "not_durable",
+                            "the change is made, but not on the disk after %d s: it is lost if the "
+                            "server stops now",
+                            JSONRPC_WAIT_S);
+    }
+    return answer_append(&answers->late, id, code, call);
 }
 
 static int answer_append(struct text *out, const json_t *id, int code, struct jsonrpc_call *call)

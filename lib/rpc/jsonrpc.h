@@ -25,6 +25,7 @@ enum {
     JSONRPC_BATCH_MAX = 100,
     JSONRPC_WORK_MAX = 200000, /* rows the calls of one request may look at together */
     JSONRPC_MESSAGE_MAX = 256,
+    JSONRPC_WAIT_S = 20, /* an answer waits so long for the disk, see struct jsonrpc_reply */
 };
 
 /* Who may call a method. A caller holds any set of them, as bits 1 << role. */
@@ -52,8 +53,10 @@ enum jsonrpc_code {
     JSONRPC_WRONG_STATE = -32004,
     JSONRPC_TOO_LARGE = -32005,
     JSONRPC_BAD_CURSOR = -32006,
+    JSONRPC_STORAGE_UNAVAILABLE = -32007,
     JSONRPC_NOT_FOUND = 1001,
     JSONRPC_REVISION_MISMATCH = 1003,
+    JSONRPC_CONFLICT = 1004,
     JSONRPC_PEER = 1006,
     JSONRPC_CONFIG_INVALID = 1009,
     JSONRPC_CONFIG_UNSAFE = 1010,
@@ -96,7 +99,9 @@ struct jsonrpc {
     const struct jsonrpc_method *const *groups; /* tables, ended by NULL */
     const char *title, *version;                /* for rpc.discover */
     jsonrpc_audit_fn *audit;                    /* NULL: nobody wants to know */
-    void *ctx;                                  /* the handlers' */
+    /* True when all up to that position is on stable storage; NULL: nothing ever waits. */
+    bool (*is_durable)(const struct jsonrpc *rpc, uint64_t position);
+    void *ctx; /* the handlers' */
 };
 
 /* Who calls, as the transport knows. */
@@ -115,6 +120,7 @@ struct jsonrpc_call {
     size_t *work_left;    /* rows this request may still look at; the handler takes from it */
     json_t *result;       /* set by the handler on success */
     bool sensitive;       /* set by a handler of role view: this call is to be audited, too */
+    uint64_t wait;        /* set by the handler: position its change is durable at; 0: at once */
 
     /* Set by jsonrpc_fail. */
     const char *reason; /* one word for programs */
@@ -122,19 +128,29 @@ struct jsonrpc_call {
     char param[FIELD_POINTER_MAX]; /* the parameter at fault as JSON pointer, "" = none */
 };
 
+/* A call that changes what must be on stable storage is answered no sooner than it is there: its
+ * reply, a batch's as a whole, waits with the transport, which asks jsonrpc_reply_is_due in each
+ * turn and goes on with the connection's next request afterwards. So no more of them wait than
+ * there are connections, and one whose connection is gone is forgotten. After JSONRPC_WAIT_S
+ * seconds the transport calls jsonrpc_reply_give_up and sends what is then there: it says so. */
 struct jsonrpc_reply {
     char *text; /* not terminated by a newline; NULL: nothing to say (notifications) */
     size_t size;
+    uint64_t wait; /* position to be durable before; 0: to be sent at once */
+    char *late;    /* to be sent instead when the wait is given up */
+    size_t late_size;
 };
 
 /* Handles one request of any bytes. 0, or -ENOMEM when not even an error could be built. */
 int jsonrpc_handle(const struct jsonrpc *rpc, const struct jsonrpc_caller *caller,
                    struct span request, struct jsonrpc_reply *ret_reply) MUST_CHECK;
 void jsonrpc_reply_free(struct jsonrpc_reply *reply);
+bool jsonrpc_reply_is_due(const struct jsonrpc *rpc, const struct jsonrpc_reply *reply);
+void jsonrpc_reply_give_up(struct jsonrpc_reply *reply);
 
 /* One call from inside, for answers made piece by piece: params (NULL: none) are borrowed and
- * checked like a caller's; work_max rows may be looked at. 0 with *ret_result (new reference), or
- * the error's code with its text in ret_message. */
+ * checked like a caller's; work_max rows may be looked at. Not for methods whose answer waits. 0
+ * with *ret_result (new reference), or the error's code with its text in ret_message. */
 int jsonrpc_run(const struct jsonrpc *rpc, const struct jsonrpc_caller *caller, const char *name,
                 const json_t *params, size_t work_max, json_t **ret_result,
                 char ret_message[JSONRPC_MESSAGE_MAX]) MUST_CHECK;

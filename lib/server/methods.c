@@ -5,12 +5,25 @@
 #include "server/methods_internal.h"
 
 const struct jsonrpc_method *const methods_table[] = {
-    methods_server_table,   methods_lease_table,
-    methods_pool_table,     methods_stats_table,
-    methods_config_table,   methods_change_table,
-    methods_failover_table, methods_audit_table,
-    methods_events_table,   NULL,
+    methods_server_table,
+    methods_lease_table,
+    methods_lease_act_table,
+    methods_pool_table,
+    methods_stats_table,
+    methods_config_table,
+    methods_change_table,
+    methods_failover_table,
+    methods_audit_table,
+    methods_events_table,
+    NULL,
 };
+
+static bool is_durable(const struct jsonrpc *rpc, uint64_t position)
+{
+    const struct methods_env *env = &((const struct methods *)rpc->ctx)->env;
+
+    return env->is_durable == NULL || env->is_durable(env->ctx, position);
+}
 
 int methods_new(const struct methods_env *env, struct methods **ret_methods)
 {
@@ -26,6 +39,7 @@ int methods_new(const struct methods_env *env, struct methods **ret_methods)
         .title = "tandem6",
         .version = METHODS_API_VERSION,
         .audit = methods_audit,
+        .is_durable = is_durable,
         .ctx = methods,
     };
     if (methods_config_init(methods)) {

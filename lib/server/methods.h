@@ -86,6 +86,7 @@ struct methods_program {
 
 struct relation;
 struct fo_time;
+struct lease_act; /* lease_act.h */
 struct audit;
 struct events;
 struct event_cursor;
@@ -116,6 +117,10 @@ struct methods_env {
     struct relation *(*relation)(void *ctx, unsigned index);
     void (*time)(void *ctx, struct fo_time *ret_time); /* of the relations */
     void (*wake)(void *ctx); /* something was asked of a relation: it is to be run soon */
+    /* lease_act; NULL: leases cannot be changed. */
+    int (*lease_act)(void *ctx, const struct lease_act *act, struct lease_found *ret_found,
+                     uint64_t *ret_position);
+    bool (*is_durable)(void *ctx, uint64_t position); /* NULL: everything is, always */
     void (*program)(void *ctx, struct methods_program *ret_program); /* with program_ctx */
     void *program_ctx;
     struct audit *audit;                             /* observe/audit.h */

@@ -81,6 +81,7 @@ static inline const struct methods_env *methods_env(const struct jsonrpc_call *c
 /* The groups' tables. */
 extern const struct jsonrpc_method methods_server_table[];
 extern const struct jsonrpc_method methods_lease_table[];
+extern const struct jsonrpc_method methods_lease_act_table[];
 extern const struct jsonrpc_method methods_pool_table[];
 extern const struct jsonrpc_method methods_stats_table[];
 extern const struct jsonrpc_method methods_config_table[];
@@ -154,6 +155,11 @@ const char *lease_state_name(unsigned status);
 extern const char *const lease_state_names[];
 /* The opaque part of a remote id, without enterprise number. */
 struct span lease_remote_id(struct span info);
+
+/* The resource that the parameters address or prefix name, or what jsonrpc_fail returned; and the
+ * failure when there is no lease of it (methods_lease.c). */
+int lease_resource_read(struct jsonrpc_call *call, struct resource *ret_resource);
+int lease_unknown(struct jsonrpc_call *call);
 
 /* Pool counts (methods_pool.c). */
 struct pool_numbers {

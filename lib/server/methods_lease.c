@@ -64,14 +64,11 @@ struct listing {
     json_t *leases;
 };
 
-static int lease_get(struct jsonrpc_call *call)
+int lease_resource_read(struct jsonrpc_call *call, struct resource *ret_resource)
 {
-    const struct methods_env *env = methods_env(call);
     const char *address = json_string_value(json_object_get(call->params, "address"));
     const char *prefix = json_string_value(json_object_get(call->params, "prefix"));
     struct resource resource = {.length = 128, .type = LEASE_TYPE_NA};
-    struct lease_found found;
-    struct lease_view view;
 
     if (!address == !prefix) {
         return jsonrpc_fail_param(call, "", "give either address or prefix");
@@ -82,9 +79,32 @@ static int lease_get(struct jsonrpc_call *call)
         resource.type = LEASE_TYPE_PD;
         (void)field_prefix_read(prefix, &resource.prefix, &resource.length);
     }
+    *ret_resource = resource;
+    return 0;
+}
+
+int lease_unknown(struct jsonrpc_call *call)
+{
+    const char *address = json_string_value(json_object_get(call->params, "address"));
+    const char *prefix = json_string_value(json_object_get(call->params, "prefix"));
+
+    return jsonrpc_fail(call, JSONRPC_NOT_FOUND, "no_lease", "no lease of %s",
+                        address ? address : prefix);
+}
+
+static int lease_get(struct jsonrpc_call *call)
+{
+    const struct methods_env *env = methods_env(call);
+    struct resource resource;
+    struct lease_found found;
+    struct lease_view view;
+    int code = lease_resource_read(call, &resource);
+
+    if (code) {
+        return code;
+    }
     if (!store_find(env->store, &resource, &found)) {
-        return jsonrpc_fail(call, JSONRPC_NOT_FOUND, "no_lease", "no lease of %s",
-                            address ? address : prefix);
+        return lease_unknown(call);
     }
     view = lease_view_make(env->policy(env->ctx), &found.lease, env->now(env->ctx));
     call->result = lease_json(&view, LEASE_FIELDS_ALL);

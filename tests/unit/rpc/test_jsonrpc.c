@@ -58,6 +58,14 @@ static const struct field ab[] = {
     {.type = FIELD_END},
 };
 
+/* Its change is durable at position a. */
+static int later(struct jsonrpc_call *call)
+{
+    call->wait = (uint64_t)json_integer_value(json_object_get(call->params, "a"));
+    call->result = json_integer((json_int_t)call->wait);
+    return 0;
+}
+
 static const struct jsonrpc_method group_one[] = {
     {"rpc.discover", JSONRPC_ROLE_VIEW, false, NULL, jsonrpc_discover, "Lists.", "OpenRPC"},
     {"sum.get", JSONRPC_ROLE_VIEW, false, ab, add, "Adds.", "the sum"},
@@ -71,6 +79,7 @@ static const struct jsonrpc_method group_two[] = {
     {"work.get", JSONRPC_ROLE_VIEW, false, NULL, work, "Works.", "rows"},
     {"cut.get", JSONRPC_ROLE_VIEW, false, NULL, cut, "Cuts.", "nothing"},
     {"nothing.get", JSONRPC_ROLE_VIEW, false, NULL, nothing, "Nothing.", "nothing"},
+    {"later.set", JSONRPC_ROLE_VIEW, true, ab, later, "Waits.", "the position"},
     {NULL, 0, false, NULL, NULL, NULL, NULL},
 };
 
@@ -324,7 +333,7 @@ static void test_discover(void)
     const json_t *a = json_array_get(json_object_get(sum, "params"), 0);
 
     CHECK_STR(json_string_value(json_object_get(doc, "openrpc")), "1.3.2");
-    CHECK_EQ(json_array_size(methods), 8);
+    CHECK_EQ(json_array_size(methods), 9);
     CHECK_STR(json_string_value(json_object_get(sum, "name")), "sum.get");
     CHECK_STR(json_string_value(json_object_get(sum, "x-role")), "view");
     CHECK_EQ(json_array_size(json_object_get(sum, "params")), 2);
@@ -386,6 +395,78 @@ static void test_inside(void)
     json_decref(params);
 }
 
+static uint64_t durable;
+
+static bool is_durable(const struct jsonrpc *asked, uint64_t position)
+{
+    CHECK(asked->is_durable == is_durable);
+    return durable >= position;
+}
+
+#define LATER(id, a)                                                                               \
+    "{\"jsonrpc\":\"2.0\",\"id\":" id ",\"method\":\"later.set\",\"params\":{\"a\":" a ",\"b\":0}" \
+    "}"
+#define ADD(id)                                                                                    \
+    "{\"jsonrpc\":\"2.0\",\"id\":" id ",\"method\":\"sum.get\",\"params\":{\"a\":1,\"b\":2}}"
+#define RESULT(id, value) "{\"jsonrpc\":\"2.0\",\"id\":" id ",\"result\":" value "}"
+
+/* Replies wait for the last of their changes; given up they say which calls waited in vain. */
+static void test_waits(void)
+{
+    static const struct {
+        const char *request, *text;
+        uint64_t wait;
+        const char *codes; /* of the late reply, 0: a result; NULL: none */
+    } rows[] = {
+        {ADD("1"), RESULT("1", "3"), 0, NULL},
+        {LATER("1", "7"), RESULT("1", "7"), 7, "-32007"},
+        {"[" ADD("1") "," LATER("2", "9") "," LATER("3", "5") "," ADD("4") ",7]",
+         "[" RESULT("1", "3") "," RESULT("2", "9") "," RESULT("3", "5") "," RESULT("4", "3") ",", 9,
+         "0 -32007 -32007 0 -32600"},
+        {"[" LATER("1", "4") "]", "[" RESULT("1", "4") "]", 4, "-32007"},
+        /* A notification's change keeps nobody waiting. */
+        {"[{\"jsonrpc\":\"2.0\",\"method\":\"later.set\",\"params\":{\"a\":8,\"b\":0}}," ADD(
+             "2") "]",
+         "[" RESULT("2", "3") "]", 0, NULL},
+    };
+    struct jsonrpc waiting = rpc;
+
+    waiting.is_durable = is_durable;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct span request = {(const uint8_t *)rows[i].request, strlen(rows[i].request)};
+        struct jsonrpc_reply reply = {0};
+        char codes[64] = "";
+        json_t *json;
+
+        CHECK_EQ(jsonrpc_handle(&waiting, &viewer, request, &reply), 0);
+        CHECK(strncmp(reply.text, rows[i].text, strlen(rows[i].text)) == 0);
+        CHECK_EQ(reply.wait, rows[i].wait);
+        CHECK_EQ(reply.late != NULL, rows[i].codes != NULL);
+        durable = rows[i].wait - (rows[i].wait != 0);
+        CHECK_EQ(jsonrpc_reply_is_due(&waiting, &reply), rows[i].wait == 0);
+        durable = rows[i].wait;
+        CHECK(jsonrpc_reply_is_due(&waiting, &reply));
+        CHECK(jsonrpc_reply_is_due(&rpc, &reply)); /* nobody to ask */
+        jsonrpc_reply_give_up(&reply);
+        CHECK(reply.wait == 0 && reply.late == NULL);
+        json = json_loadb(reply.text, reply.size, 0, NULL);
+        CHECK(json != NULL);
+        for (size_t k = 0; k < (json_is_array(json) ? json_array_size(json) : 1); k++) {
+            const json_t *answer = json_is_array(json) ? json_array_get(json, k) : json;
+            const json_t *error = json_object_get(answer, "error");
+
+            (void)snprintf(codes + strlen(codes), sizeof(codes) - strlen(codes), "%s%lld",
+                           k ? " " : "",
+                           (long long)json_integer_value(json_object_get(error, "code")));
+        }
+        if (rows[i].codes) {
+            CHECK_STR(codes, rows[i].codes);
+        }
+        json_decref(json);
+        jsonrpc_reply_free(&reply);
+    }
+}
+
 static const struct check_test tests[] = {
     {"ids", test_ids},
     {"notifications", test_notifications},
@@ -398,6 +479,7 @@ static const struct check_test tests[] = {
     {"discover", test_discover},
     {"audit", test_audit},
     {"inside", test_inside},
+    {"waits", test_waits},
 };
 
 CHECK_MAIN(tests)

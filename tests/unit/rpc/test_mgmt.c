@@ -32,16 +32,35 @@ static int big(struct jsonrpc_call *call)
     return 0;
 }
 
+static uint64_t durable; /* positions up to it */
+
+static bool is_durable(const struct jsonrpc *asked, uint64_t position)
+{
+    (void)asked;
+    return durable >= position;
+}
+
+/* Its change is durable at position 1. */
+static int later(struct jsonrpc_call *call)
+{
+    calls++;
+    call->wait = 1;
+    call->result = json_string("done");
+    return 0;
+}
+
 static const struct field any[] = {{.name = "v", .type = FIELD_ANY}, {.type = FIELD_END}};
 
 static const struct jsonrpc_method methods[] = {
     {"a.echo", JSONRPC_ROLE_VIEW, false, any, echo, "Echoes.", "params"},
     {"a.big", JSONRPC_ROLE_VIEW, false, NULL, big, "Much.", "text"},
+    {"a.later", JSONRPC_ROLE_VIEW, true, NULL, later, "Waits.", "text"},
     {NULL, 0, false, NULL, NULL, NULL, NULL},
 };
 
 static const struct jsonrpc_method *const groups[] = {methods, NULL};
-static const struct jsonrpc rpc = {.groups = groups, .title = "test", .version = "1"};
+static const struct jsonrpc rpc = {
+    .groups = groups, .title = "test", .version = "1", .is_durable = is_durable};
 
 struct bench {
     struct event_base *base;
@@ -257,6 +276,47 @@ static void test_slow_reader(void)
     bench_drop(&bench);
 }
 
+#define LATER     "{\"jsonrpc\":\"2.0\",\"id\":5,\"method\":\"a.later\"}\n"
+#define LATE_DONE "{\"jsonrpc\":\"2.0\",\"id\":5,\"result\":\"done\"}\n"
+
+/* An answer that waits for the disk holds up its connection, nobody else's; one whose caller has
+ * gone is forgotten, and it is not put out for a new caller. */
+static void test_waiting_answer(void)
+{
+    struct bench bench = bench_make(0);
+    int fd = client_open(&bench), gone = client_open(&bench), others[MGMT_CONNECTIONS_MAX];
+
+    durable = 0;
+    client_write(&bench, fd, LATER ECHO("6") "\n", strlen(LATER ECHO("6") "\n"));
+    client_write(&bench, gone, LATER, strlen(LATER));
+    CHECK(shutdown(fd, SHUT_WR) == 0); /* still wants its answers */
+    mgmt_turn(bench.mgmt);
+    expect(&bench, fd, "", false);
+    CHECK_EQ(calls, 2);
+    (void)close(gone);
+    for (int i = 0; i < MGMT_CONNECTIONS_MAX; i++) {
+        others[i] = client_open(&bench);
+        turns(&bench, 3);
+    }
+    client_write(&bench, others[MGMT_CONNECTIONS_MAX - 1], ECHO("1") "\n", strlen(ECHO("1") "\n"));
+    expect(&bench, others[MGMT_CONNECTIONS_MAX - 1], ECHOED("1"), false);
+    durable = 1;
+    mgmt_turn(bench.mgmt);
+    expect(&bench, fd, LATE_DONE ECHOED("6"), true);
+    (void)close(fd);
+    for (int i = 0; i < MGMT_CONNECTIONS_MAX; i++) {
+        (void)close(others[i]);
+    }
+    turns(&bench, 5);
+    /* The server may end while one waits. */
+    durable = 0;
+    fd = client_open(&bench);
+    client_write(&bench, fd, LATER, strlen(LATER));
+    turns(&bench, 5);
+    (void)close(fd);
+    bench_drop(&bench);
+}
+
 static void test_limits(void)
 {
     struct bench bench = bench_make(1);
@@ -334,9 +394,13 @@ static void test_roles(void)
 }
 
 static const struct check_test tests[] = {
-    {"lines", test_lines},         {"bare value", test_bare_value},
-    {"oversized", test_oversized}, {"slow reader", test_slow_reader},
-    {"limits", test_limits},       {"socket file", test_socket_file},
+    {"lines", test_lines},
+    {"bare value", test_bare_value},
+    {"oversized", test_oversized},
+    {"slow reader", test_slow_reader},
+    {"waiting answer", test_waiting_answer},
+    {"limits", test_limits},
+    {"socket file", test_socket_file},
     {"roles", test_roles},
 };
 
