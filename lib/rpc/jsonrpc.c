@@ -19,6 +19,7 @@ const struct jsonrpc_error_row jsonrpc_errors[] = {
     {JSONRPC_STORAGE_UNAVAILABLE, "storage_unavailable",
      "the log cannot be written; reason says whether the change was made"},
     {JSONRPC_NOT_FOUND, "not_found", "there is no such object"},
+    {JSONRPC_ALREADY_EXISTS, "already_exists", "there is one of that key"},
     {JSONRPC_REVISION_MISMATCH, "revision_mismatch",
      "the configuration is not at expect_revision any more"},
     {JSONRPC_CONFLICT, "conflict_with_lease", "another client has it"},

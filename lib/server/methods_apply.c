@@ -6,11 +6,10 @@
 #include "server/restart.h"
 
 enum {
-    CONFIRM_MAX_S = 86400,
-    ACCEPT_MAX = 256
+    CONFIRM_MAX_S = 86400
 };
 
-static const struct field name_row[] = {
+const struct field config_accept_row[] = {
     {.name = "name", .type = FIELD_STRING, .min = 1, .max = 255}, {.type = FIELD_END}};
 
 #define SOURCE_FIELDS                                                                              \
@@ -30,29 +29,11 @@ static const struct field name_row[] = {
         .help = "Name of the file, for the messages."                                              \
     }
 
-#define APPLY_FIELDS                                                                               \
-    {.name = "expect_revision",                                                                    \
-     .type = FIELD_INTEGER,                                                                        \
-     .min = 1,                                                                                     \
-     .max = INT64_MAX,                                                                             \
-     .help = "Refuse when another revision is in force."},                                         \
-        {.name = "accept",                                                                         \
-         .type = FIELD_ARRAY,                                                                      \
-         .max = ACCEPT_MAX,                                                                        \
-         .children = name_row,                                                                     \
-         .help = "Pools and links whose leases may be stranded; \"*\" for all, \"reservations\" "  \
-                 "for reserved leases outside pools."},                                            \
-        {.name = "dry_run", .type = FIELD_BOOL, .help = "Only tell what would happen."},           \
-    {                                                                                              \
-        .name = "comment", .type = FIELD_STRING, .max = REVISIONS_COMMENT_MAX,                     \
-        .help = "Why, for config.history."                                                         \
-    }
-
 static const struct field test_fields[] = {SOURCE_FIELDS, {.type = FIELD_END}};
 
 static const struct field apply_fields[] = {
     SOURCE_FIELDS,
-    APPLY_FIELDS,
+    CONFIG_APPLY_FIELDS,
     {.name = "confirm_within_s",
      .type = FIELD_INTEGER,
      .min = 1,
@@ -67,7 +48,7 @@ static const struct field rollback_fields[] = {
      .min = 1,
      .max = INT64_MAX,
      .help = "The one to go back to; the one before the last change when left out."},
-    APPLY_FIELDS,
+    CONFIG_APPLY_FIELDS,
     {.type = FIELD_END},
 };
 
@@ -190,8 +171,7 @@ static int apply_finish(struct jsonrpc_call *call, struct config_job *job, const
     return 0;
 }
 
-/* text: taken. */
-static int text_apply(struct jsonrpc_call *call, char *text, const char *comment)
+int config_text_apply(struct jsonrpc_call *call, char *text, const char *comment)
 {
     struct methods *methods = call->rpc->ctx;
     struct config_error mistake;
@@ -210,7 +190,7 @@ static int text_apply(struct jsonrpc_call *call, char *text, const char *comment
     return code ? code : apply_finish(call, job, comment);
 }
 
-/* What both changing methods ask before anything else. */
+/* What all changing methods ask before anything else. */
 static int change_allowed(struct jsonrpc_call *call)
 {
     const struct methods *methods = call->rpc->ctx;
@@ -228,11 +208,9 @@ static int change_allowed(struct jsonrpc_call *call)
     return 0;
 }
 
-static int config_apply(struct jsonrpc_call *call)
+int config_change_begin(struct jsonrpc_call *call)
 {
     const struct methods *methods = call->rpc->ctx;
-    const char *comment = json_string_value(json_object_get(call->params, "comment"));
-    char *text;
     int code = change_allowed(call);
 
     if (code == 0 && methods->config.confirm_until_s) {
@@ -240,8 +218,17 @@ static int config_apply(struct jsonrpc_call *call)
                             "revision %llu waits for config.confirm or config.rollback",
                             (unsigned long long)methods_revision(methods));
     }
+    return code;
+}
+
+static int config_apply(struct jsonrpc_call *call)
+{
+    const char *comment = json_string_value(json_object_get(call->params, "comment"));
+    char *text;
+    int code = config_change_begin(call);
+
     code = code ? code : methods_config_candidate(call, &text);
-    return code || text == NULL ? code : text_apply(call, text, comment ? comment : "");
+    return code || text == NULL ? code : config_text_apply(call, text, comment ? comment : "");
 }
 
 static int config_rollback(struct jsonrpc_call *call)
@@ -270,7 +257,7 @@ static int config_rollback(struct jsonrpc_call *call)
     (void)snprintf(said, sizeof(said), "back to revision %llu%s%s", (unsigned long long)number,
                    comment ? ": " : "", comment ? comment : "");
     text = strdup(row->text);
-    return text ? text_apply(call, text, said) : 0;
+    return text ? config_text_apply(call, text, said) : 0;
 }
 
 static int config_confirm(struct jsonrpc_call *call)

@@ -5,6 +5,37 @@
 
 #include "server/methods_internal.h"
 
+enum {
+    CONFIG_ACCEPT_MAX = 256
+};
+
+extern const struct field config_accept_row[];
+
+/* Parameters of every method that changes the configuration (methods_apply.c). */
+#define CONFIG_APPLY_FIELDS                                                                        \
+    {.name = "expect_revision",                                                                    \
+     .type = FIELD_INTEGER,                                                                        \
+     .min = 1,                                                                                     \
+     .max = INT64_MAX,                                                                             \
+     .help = "Refuse when another revision is in force."},                                         \
+        {.name = "accept",                                                                         \
+         .type = FIELD_ARRAY,                                                                      \
+         .max = CONFIG_ACCEPT_MAX,                                                                 \
+         .children = config_accept_row,                                                            \
+         .help = "Pools and links whose leases may be stranded; \"*\" for all, \"reservations\" "  \
+                 "for reserved leases outside pools."},                                            \
+        {.name = "dry_run", .type = FIELD_BOOL, .help = "Only tell what would happen."},           \
+    {                                                                                              \
+        .name = "comment", .type = FIELD_STRING, .max = REVISIONS_COMMENT_MAX,                     \
+        .help = "Why, for config.history."                                                         \
+    }
+
+/* What stands against any change; 0: nothing. */
+int config_change_begin(struct jsonrpc_call *call);
+/* Puts the text (taken) to use, or with dry_run only looks; call->result as config.apply's. Or what
+ * jsonrpc_fail returned. */
+int config_text_apply(struct jsonrpc_call *call, char *text, const char *comment);
+
 /* Text of the configuration in force; "" when it is not known. */
 const char *config_text_in_force(const struct methods *methods);
 /* The job of the text (taken), which the last call may have begun. -EINVAL with the mistake; or

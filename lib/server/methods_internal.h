@@ -86,6 +86,7 @@ extern const struct jsonrpc_method methods_pool_table[];
 extern const struct jsonrpc_method methods_stats_table[];
 extern const struct jsonrpc_method methods_config_table[];
 extern const struct jsonrpc_method methods_change_table[];
+extern const struct jsonrpc_method methods_reservation_table[];
 extern const struct jsonrpc_method methods_failover_table[];
 extern const struct jsonrpc_method methods_audit_table[];
 extern const struct jsonrpc_method methods_events_table[];

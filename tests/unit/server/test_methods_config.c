@@ -458,6 +458,102 @@ static void test_history(void)
     bench_close(&bench);
 }
 
+#define ONE(more) "{\"duid\":\"000300010203040506\",\"addresses\":[\"2001:db8:17::" more "}"
+
+/* Reservations come and go by their own methods, as changes of the configuration. */
+static void test_reservations(void)
+{
+    static const struct {
+        const char *method, *params, *code;
+    } refused[] = {
+        {"reservation.get", "{}", "-32602"},
+        {"reservation.add", "{\"link\":\"olt\"}", "-32602"},
+        {"reservation.add", "{\"duid\":\"000300010203\",\"remote_id\":\"00\"}", "-32602"},
+        {"reservation.add", "{\"duid\":\"000300010203\",\"link\":\"nowhere\"}", "-32602"},
+        {"reservation.add", "{\"duid\":\"000300010203\",\"addresses\":[\"2001:db8:99::1\"]}",
+         "1009"},
+        {"reservation.add", "{\"duid\":\"000300010203\",\"options\":{\"nothing\":1}}", "1009"},
+        {"reservation.add", "{\"duid\":\"00:03:00:01:02:03:04:05:06\"}", "1002"},
+        {"reservation.add", "{\"duid\":\"000300010203\",\"addresses\":[\"2001:db8:17::7\"]}",
+         "1009"},
+        {"reservation.update", "{\"duid\":\"000300010203\"}", "1001"},
+        {"reservation.delete", "{\"duid\":\"000300010203040506\",\"link\":\"olt\"}", "1001"},
+        {"reservation.delete", "{\"duid\":\"000300010203040506\",\"expect_revision\":1}", "1003"},
+        {"reservation.list", "{\"cursor\":\"r2-0x\"}", "-32006"},
+    };
+    struct bench bench;
+    char cursor[64];
+
+    bench_open(&bench);
+    CHECK_STR(ask(&bench, "reservation.add", ONE("7\"],\"dry_run\":true"), "/applied"), "false");
+    CHECK_STR(ask(&bench, "reservation.add", ONE("7\"],\"comment\":\"c\""), "/revision"), "2");
+    CHECK_EQ(bench.policy->reservation_count, 1);
+    CHECK_EQ(bench.config->allocation_secret.size, 16);
+    CHECK_STR(ask(&bench, "config.history", "{}", "/revisions/0/comment"),
+              "\"reservation added: c\"");
+    for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+        CHECK_STR(ask(&bench, refused[i].method, refused[i].params, "/code"), refused[i].code);
+    }
+    CHECK_EQ(bench.applied, 1);
+    /* The same key for one link is another reservation. */
+    CHECK_STR(ask(&bench, "reservation.add",
+                  "{\"duid\":\"000300010203040506\",\"link\":\"olt\",\"prefixes\":"
+                  "[\"2001:db8:4000:100::/56\"],\"options\":{\"dns_servers\":[\"2001:db8::53\"]}}",
+                  "/reservation/link"),
+              "\"olt\"");
+    CHECK_STR(ask(&bench, "reservation.add",
+                  "{\"remote_id\":\"text:port 7\",\"addresses\":[\"2001:db8:17::8\"]}", "/applied"),
+              "true");
+    CHECK_STR(ask(&bench, "reservation.list", "{\"limit\":2}", "/reservations/1"),
+              "{\"duid\":\"000300010203040506\",\"link\":\"olt\",\"addresses\":[],\"prefixes\":"
+              "[\"2001:db8:4000:100::/56\"],\"option_codes\":[23]}");
+    (void)snprintf(cursor, sizeof(cursor), "{\"cursor\":%s}",
+                   ask(&bench, "reservation.list", "{\"limit\":2}", "/next_cursor"));
+    CHECK_STR(ask(&bench, "reservation.list", cursor, "/reservations"),
+              "[{\"remote_id\":\"706f72742037\",\"link\":null,\"addresses\":[\"2001:db8:17::8\"],"
+              "\"prefixes\":[],\"option_codes\":[]}]");
+    CHECK_STR(ask(&bench, "reservation.list", cursor, "/next_cursor"), "null");
+    CHECK_STR(ask(&bench, "reservation.get", "{\"remote_id\":\"706f72742037\"}", "/reservation"),
+              "{\"remote_id\":\"text:port 7\",\"addresses\":[\"2001:db8:17::8\"]}");
+    /* What is left out is gone. */
+    load(&bench, pd(1), 5);
+    CHECK_STR(ask(&bench, "reservation.get", "{\"duid\":\"000300010203040506\",\"link\":\"olt\"}",
+                  "/leases/0/prefix"),
+              "\"2001:db8:4000:100::/56\"");
+    CHECK_STR(ask(&bench, "reservation.update",
+                  "{\"remote_id\":\"text:port 7\",\"prefixes\":[\"2001:db8:4000:200::/56\"]}",
+                  "/reservation"),
+              "{\"remote_id\":\"text:port 7\",\"prefixes\":[\"2001:db8:4000:200::/56\"]}");
+    CHECK_STR(ask(&bench, "reservation.list", cursor, "/code"), "-32006");
+    CHECK_STR(
+        ask(&bench, "reservation.delete", "{\"duid\":\"000300010203040506\"}", "/reservation"),
+        "{\"duid\":\"000300010203040506\",\"addresses\":[\"2001:db8:17::7\"]}");
+    CHECK_EQ(bench.policy->reservation_count, 2);
+    CHECK_STR(ask(&bench, "reservation.get", "{\"duid\":\"000300010203040506\"}", "/data/reason"),
+              "\"other_link\"");
+    bench_close(&bench);
+}
+
+/* One whose address is in no pool strands the lease on it. */
+static void test_reservation_stranded(void)
+{
+    static const char key[] = "{\"duid\":\"0003000100000001\"";
+    struct resource outside = {{0x20010db800170000ULL, 0xffff}, 128, LEASE_TYPE_NA};
+    struct bench bench;
+    char params[128];
+
+    bench_open(&bench);
+    (void)snprintf(params, sizeof(params), "%s,\"addresses\":[\"2001:db8:17::ffff\"]}", key);
+    CHECK_STR(ask(&bench, "reservation.add", params, "/applied"), "true");
+    load(&bench, outside, 1);
+    (void)snprintf(params, sizeof(params), "%s}", key);
+    CHECK_STR(ask(&bench, "reservation.delete", params, "/data/reason"), "\"strands_leases\"");
+    (void)snprintf(params, sizeof(params), "%s,\"accept\":[\"reservations\"]}", key);
+    CHECK_STR(ask(&bench, "reservation.delete", params, "/applied"), "true");
+    CHECK_EQ(bench.policy->reservation_count, 0);
+    bench_close(&bench);
+}
+
 static void test_diff(void)
 {
     static const char *const rows[][3] = {
@@ -489,9 +585,16 @@ static void test_diff(void)
 }
 
 static const struct check_test tests[] = {
-    {"apply", test_apply},     {"refused", test_refused}, {"stranded", test_stranded},
-    {"moved", test_moved},     {"confirm", test_confirm}, {"file read again", test_reload},
-    {"history", test_history}, {"diff", test_diff},
+    {"apply", test_apply},
+    {"refused", test_refused},
+    {"stranded", test_stranded},
+    {"moved", test_moved},
+    {"confirm", test_confirm},
+    {"file read again", test_reload},
+    {"history", test_history},
+    {"diff", test_diff},
+    {"reservations", test_reservations},
+    {"reservation stranded", test_reservation_stranded},
 };
 
 CHECK_MAIN(tests)
