@@ -34,7 +34,8 @@ int worker_init(struct worker *worker, struct server *server, unsigned index)
     worker->ring = &server->rings[index];
     worker->works = calloc(PACKET_BURST, sizeof(*worker->works));
     worker->inbox = aligned_alloc(CACHE_LINE, server->worker_count * sizeof(*worker->inbox));
-    if (!worker->works || !worker->inbox) {
+    worker->encodings = calloc(1, sizeof(*worker->encodings));
+    if (!worker->works || !worker->inbox || !worker->encodings) {
         worker_done(worker);
         return -ENOMEM;
     }
@@ -47,6 +48,8 @@ void worker_done(struct worker *worker)
     park_done(&worker->park);
     free(worker->works);
     free(worker->inbox);
+    free(worker->encodings);
+    worker->encodings = NULL;
     worker->works = NULL;
     worker->inbox = NULL;
 }
@@ -274,8 +277,8 @@ static bool work_encode(struct worker *worker, struct work *work)
     frame_to_sender(port, &work->frame, reply_port(work), &to);
     headers = frame_header_size(&to);
     room = packet->room_size > headers ? packet->room_size - headers : 0;
-    size = dhcp6_encode(worker->policy, &work->message, &worker->plan, packet->room + headers,
-                        room < payload_max ? room : payload_max);
+    size = dhcp6_encode(worker->policy, &work->message, &worker->plan, worker->encodings,
+                        packet->room + headers, room < payload_max ? room : payload_max);
     if (size == 0) {
         return false;
     }

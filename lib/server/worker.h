@@ -7,6 +7,7 @@
 
 #include "base/histogram.h"
 #include "dhcp6/decide.h"
+#include "dhcp6/encode.h"
 #include "server/handover.h"
 #include "server/key.h"
 #include "server/park.h"
@@ -42,6 +43,7 @@ struct worker {
     struct key_source keys;
     struct handover *inbox; /* [from worker]; producer is that worker */
     struct work *works;     /* PACKET_BURST of them */
+    struct encode_cache *encodings;
     struct decide_found found;
     struct plan plan;
     struct packet tx[CONFIG_PORTS_MAX][2 * PACKET_BURST]; /* gathered per port, flushed per turn */

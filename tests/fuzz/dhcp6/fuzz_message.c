@@ -149,7 +149,8 @@ static void message_check(const struct dhcp6_message *message)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static uint8_t answer[ANSWER_SIZE];
+    static uint8_t answer[ANSWER_SIZE], again[ANSWER_SIZE];
+    static struct encode_cache cache; /* of earlier inputs' answers, too */
     struct policy_link link = {.preference = 3, .options = {options, 4}};
     struct policy policy = {
         .server_duid = {server_duid, sizeof(server_duid)}, .links = &link, .link_count = 1};
@@ -167,15 +168,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     T6_ASSERT(lease_info_valid(
         (struct span){info, dhcp6_lease_info(&message, (struct ip6){1, 2}, info, sizeof(info))}));
     plan_make(&message, &plan);
-    whole = dhcp6_encode(&policy, &message, &plan, answer, sizeof(answer));
+    whole = dhcp6_encode(&policy, &message, &plan, &cache, answer, sizeof(answer));
     if (whole > 0) {
         answer_check(&message, &plan, (struct span){answer, whole});
     }
     for (size_t i = 1; i < SMALL_STEPS; i++) {
         size_t room = whole * i / SMALL_STEPS;
-        size_t got = dhcp6_encode(&policy, &message, &plan, answer, room);
+        size_t got = dhcp6_encode(&policy, &message, &plan, &cache, answer, room);
 
         T6_ASSERT(got <= room);
+        T6_ASSERT(dhcp6_encode(&policy, &message, &plan, NULL, again, room) == got);
+        T6_ASSERT(memcmp(answer, again, got) == 0);
         if (got > 0) {
             answer_check(&message, &plan, (struct span){answer, got});
         }

@@ -55,6 +55,7 @@ struct answer {
     struct policy_reservation reservation;
     struct dhcp6_message message;
     struct plan plan;
+    struct encode_cache *cache; /* or NULL */
     uint8_t bytes[4096];
     struct span encoded; /* what came out */
 };
@@ -81,7 +82,8 @@ static inline size_t answer_encode_to(struct answer *answer, const struct build 
     if (dhcp6_message_parse(build_span(question), &answer->message, &drop) != 0) {
         return 0;
     }
-    size = dhcp6_encode(&answer->policy, &answer->message, &answer->plan, answer->bytes, buf_size);
+    size = dhcp6_encode(&answer->policy, &answer->message, &answer->plan, answer->cache,
+                        answer->bytes, buf_size);
     answer->encoded = (struct span){answer->bytes, size};
     return size;
 }

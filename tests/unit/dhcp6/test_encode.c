@@ -482,6 +482,37 @@ static void test_partial_options(void)
     CHECK(!answer_has(&a, 23) && answer_has(&a, 82));
 }
 
+/* With a cache that has seen all the others, each answer is what it is without. */
+static void test_cache(void)
+{
+    static const uint16_t codes[] = {23, 24, 31, 17, 39, 64, 4711, 82};
+    static const uint8_t types[] = {DHCP6_RENEW, DHCP6_CONFIRM, DHCP6_INFORMATION_REQUEST};
+    static struct encode_cache cache;
+    static struct answer fresh, cached;
+    struct build question;
+
+    answer_policy(&fresh, DHCP6_REPLY);
+    answer_policy(&cached, DHCP6_REPLY);
+    cached.cache = &cache;
+    for (unsigned i = 0; i < 20000; i++) {
+        unsigned pick = i * 2654435761U >> 8;
+        struct policy_options *link = &fresh.link.options;
+
+        question_oro(&question, types[pick % 3], codes + (pick / 3 & 3), 1 + (pick / 12 & 3));
+        fresh.plan.classes = cached.plan.classes = pick / 48 & 3;
+        fresh.plan.reservation = pick / 192 & 1 ? &fresh.reservation : NULL;
+        cached.plan.reservation = pick / 192 & 1 ? &cached.reservation : NULL;
+        if ((pick & 0xf00) == 0) { /* another configuration */
+            link->count = link->count == 12 ? 4 : 12;
+            cached.link.options.count = link->count;
+            cached.policy.revision++;
+        }
+        answer_encode_to(&fresh, &question, 20 + (pick / 384 & 127));
+        answer_encode_to(&cached, &question, 20 + (pick / 384 & 127));
+        CHECK(span_equal(fresh.encoded, cached.encoded));
+    }
+}
+
 static const struct check_test tests[] = {
     {"bytes", test_bytes},
     {"bytes reply", test_bytes_reply},
@@ -499,6 +530,7 @@ static const struct check_test tests[] = {
     {"pd exclude left out", test_pd_exclude_left_out},
     {"small buffers", test_small_buffers},
     {"partial options", test_partial_options},
+    {"cache", test_cache},
 };
 
 CHECK_MAIN(tests)
