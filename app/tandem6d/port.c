@@ -26,7 +26,7 @@ enum {
     DESCRIPTORS = 512,
     MBUF_DATA_SIZE = 4096,     /* a received frame and, behind it, room for the answer */
     MBUF_DATA_SIZE_XDP = 2048, /* net_af_xdp wants a buffer to fit into a page */
-    MBUFS_PER_WORKER = SERVER_PARK_CAPACITY + 2047,
+    MBUFS_PER_WORKER = SERVER_PARK_CAPACITY + ADMIT_CAPACITY + 2047,
     NO_HUGE_MIB = 256,
 };
 

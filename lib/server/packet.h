@@ -14,6 +14,7 @@ struct packet {
     void *handle;       /* the mover's own (an mbuf) */
     uint8_t port;       /* index in server.ports */
     bool checksum_good; /* the NIC vouches for the L4 checksum */
+    bool handed_over;   /* came from another worker */
 };
 
 enum {

@@ -26,16 +26,19 @@ int worker_init(struct worker *worker, struct server *server, unsigned index)
 {
     int r = park_init(&worker->park, SERVER_PARK_CAPACITY);
 
+    r = r ? r : admit_init(&worker->admit);
     if (r) {
+        worker_done(worker);
         return r;
     }
     worker->index = index;
     worker->server = server;
     worker->ring = &server->rings[index];
+    worker->shedding = true;
     worker->works = calloc(PACKET_BURST, sizeof(*worker->works));
+    worker->sources = calloc(CONFIG_PORTS_MAX + server->worker_count, sizeof(*worker->sources));
     worker->inbox = aligned_alloc(CACHE_LINE, server->worker_count * sizeof(*worker->inbox));
-    worker->encodings = calloc(1, sizeof(*worker->encodings));
-    if (!worker->works || !worker->inbox || !worker->encodings) {
+    if (!worker->works || !worker->sources || !worker->inbox) {
         worker_done(worker);
         return -ENOMEM;
     }
@@ -46,19 +49,13 @@ int worker_init(struct worker *worker, struct server *server, unsigned index)
 void worker_done(struct worker *worker)
 {
     park_done(&worker->park);
+    admit_done(&worker->admit);
     free(worker->works);
+    free(worker->sources);
     free(worker->inbox);
-    free(worker->encodings);
-    worker->encodings = NULL;
     worker->works = NULL;
+    worker->sources = NULL;
     worker->inbox = NULL;
-}
-
-/* Gives up a packet for a counted reason. */
-static void packet_drop(struct worker *worker, struct packet *packet, enum counter reason)
-{
-    counter_inc(&worker->counters, reason);
-    worker->io.drop(worker->io.ctx, packet);
 }
 
 static void tx_flush(struct worker *worker, unsigned port)
@@ -102,7 +99,7 @@ static unsigned parked_release(struct worker *worker)
     while (count < PARKED_PER_TURN_MAX && park_pop(&worker->park, durable, &parked)) {
         count++;
         if (worker->now_ms - parked.since_ms > PARK_AGE_MAX_MS) {
-            packet_drop(worker, &parked.packet, COUNTER_drop_park_late);
+            worker_drop(worker, &parked.packet, COUNTER_drop_park_late);
             continue;
         }
         if (parked.since_ns) {
@@ -122,7 +119,7 @@ static void icmp6_answer(struct worker *worker, struct work *work)
     size_t size = ndp_answer(port, &work->frame, packet->room, packet->room_size, &counter);
 
     if (size == 0) {
-        packet_drop(worker, packet, counter);
+        worker_drop(worker, packet, counter);
         return;
     }
     counter_inc(&worker->counters, counter);
@@ -175,6 +172,17 @@ static void work_hash(struct worker *worker, struct work *work)
     }
 }
 
+/* With a disk that does not follow, replies waiting for it are kept room for: COUNTER_COUNT, or why
+ * the message is not taken on. */
+static enum counter rank_refusal(struct worker *worker, uint8_t type)
+{
+    if (likely(worker->rank_max == ADMIT_SOLICIT || admit_rank_of(type) <= worker->rank_max)) {
+        return COUNTER_COUNT;
+    }
+    worker->shed_count++;
+    return COUNTER_drop_shed_disk;
+}
+
 /* First stage: frame to message, link and client. False when the packet is done with. */
 static bool work_parse(struct worker *worker, struct work *work)
 {
@@ -190,31 +198,34 @@ static bool work_parse(struct worker *worker, struct work *work)
         return false;
     }
     if (work->frame.kind == FRAME_DROP) {
-        packet_drop(worker, packet, work->frame.drop_reason);
+        worker_drop(worker, packet, work->frame.drop_reason);
         return false;
     }
     if (worker->silent) {
-        packet_drop(worker, packet, COUNTER_drop_silent);
+        worker_drop(worker, packet, COUNTER_drop_silent);
         return false;
     }
     if (dhcp6_message_parse(work->frame.payload, message, &reason) != 0) {
-        packet_drop(worker, packet, reason);
+        worker_drop(worker, packet, reason);
         return false;
     }
-    if (!work->handed_over) {
+    if (!packet->handed_over) {
         counter_inc(&worker->counters, message->type < sizeof(rx_counter) / sizeof(rx_counter[0])
                                            ? rx_counter[message->type]
                                            : COUNTER_drop_message_type);
         counter_add(&worker->counters, COUNTER_rx_relayed, message->relay_count != 0);
     }
     work->unicast = message->relay_count == 0 && !ip6_is_multicast(work->frame.dst);
-    reason = decide_validate(worker->policy, message, work->unicast);
+    reason = rank_refusal(worker, message->type);
+    if (reason == COUNTER_COUNT) {
+        reason = decide_validate(worker->policy, message, work->unicast);
+    }
     if (reason == COUNTER_COUNT) {
         work->link = work_link(worker->policy, work);
         reason = work->link == POLICY_LINK_NONE ? COUNTER_drop_link_unknown : COUNTER_COUNT;
     }
     if (reason != COUNTER_COUNT) {
-        packet_drop(worker, packet, reason);
+        worker_drop(worker, packet, reason);
         return false;
     }
     if (message->relay_count == 0) {
@@ -302,7 +313,7 @@ static bool work_hand_over(struct worker *worker, struct work *work)
     unsigned workers = worker->server->worker_count;
     unsigned home;
 
-    if (workers == 1 || work->handed_over ||
+    if (workers == 1 || work->packet.handed_over ||
         (!message_ends(&work->message) &&
          !decide_may_allocate(&work->message, &worker->found, worker->now))) {
         return false;
@@ -311,8 +322,9 @@ static bool work_hand_over(struct worker *worker, struct work *work)
     if (home == worker->index) {
         return false;
     }
+    work->packet.handed_over = true;
     if (!handover_push(&worker->server->workers[home].inbox[worker->index], &work->packet)) {
-        packet_drop(worker, &work->packet, COUNTER_drop_handover_full);
+        worker_drop(worker, &work->packet, COUNTER_drop_handover_full);
         return true;
     }
     counter_inc(&worker->counters, COUNTER_handover_out);
@@ -347,7 +359,7 @@ static void work_finish(struct worker *worker, struct work *work)
         drop = COUNTER_drop_reply_too_big;
     }
     if (drop != COUNTER_COUNT) {
-        packet_drop(worker, &work->packet, drop);
+        worker_drop(worker, &work->packet, drop);
         return;
     }
     answers_count(worker, work);
@@ -371,10 +383,7 @@ static void work_prefetch(const struct worker *worker, const struct work *work)
     }
 }
 
-/* A burst through the stages: memory that one stage asked for arrives while the other packets are
- * handled (design 5: an overlapped miss costs a tenth of one that is waited for). */
-static void burst_process(struct worker *worker, const struct packet *packets, unsigned count,
-                          bool handed_over)
+void worker_burst(struct worker *worker, const struct packet *packets, unsigned count)
 {
     unsigned live_count = 0;
     struct work *live[PACKET_BURST];
@@ -383,7 +392,6 @@ static void burst_process(struct worker *worker, const struct packet *packets, u
         struct work *work = &worker->works[i];
 
         work->packet = packets[i];
-        work->handed_over = handed_over;
         if (work_parse(worker, work)) {
             live[live_count++] = work;
         }
@@ -440,8 +448,9 @@ static void port_announce(struct worker *worker, unsigned index)
 unsigned worker_turn(struct worker *worker, msec_t now_ms, sec_t now)
 {
     struct server *server = worker->server;
-    struct packet packets[PACKET_BURST];
-    unsigned handled, count;
+    unsigned handled;
+    unsigned source_count =
+        server->port_count + (server->worker_count > 1 ? server->worker_count : 0);
 
     worker->now_ms = now_ms;
     worker->now = now;
@@ -451,25 +460,19 @@ unsigned worker_turn(struct worker *worker, msec_t now_ms, sec_t now)
         worker->policy == NULL ||
         sec_after(now, atomic_load_explicit(&server->operating_until_s, memory_order_relaxed));
     handled = parked_release(worker);
+    worker->rank_max = worker_rank_max(worker);
     tx_flush_all(worker); /* what follows may take long: their age was good now */
     for (unsigned port = 0; !worker->draining && port < server->port_count; port++) {
-        count = worker->io.rx(worker->io.ctx, port, packets, PACKET_BURST);
-        if (count) {
-            counter_add(&worker->counters, COUNTER_rx_frames, count);
-            burst_process(worker, packets, count, false);
-            handled += count;
-        }
+        handled += worker_intake(worker, port);
         if (worker->index == 0) {
             port_announce(worker, port);
         }
     }
-    for (unsigned from = 0; server->worker_count > 1 && from < server->worker_count; from++) {
-        count = handover_pop(&worker->inbox[from], packets, PACKET_BURST);
-        if (count) {
-            counter_add(&worker->counters, COUNTER_handover_in, count);
-            burst_process(worker, packets, count, true);
-            handled += count;
-        }
+    for (unsigned source = server->port_count; source < source_count; source++) {
+        handled += worker_intake(worker, source);
+    }
+    if (unlikely(worker->admit.used)) {
+        handled += worker_backlog(worker);
     }
     tx_flush_all(worker);
     atomic_store_explicit(&worker->turns,

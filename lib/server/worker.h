@@ -7,7 +7,7 @@
 
 #include "base/histogram.h"
 #include "dhcp6/decide.h"
-#include "dhcp6/encode.h"
+#include "server/admit.h"
 #include "server/handover.h"
 #include "server/key.h"
 #include "server/park.h"
@@ -28,9 +28,14 @@ struct work {
     uint64_t classes;
     const struct policy_reservation *reservation;
     size_t info_size;
-    bool unicast;     /* sent to a unicast address of ours, directly */
-    bool handed_over; /* came from another worker */
+    bool unicast; /* sent to a unicast address of ours, directly */
     uint8_t info[WORKER_INFO_MAX];
+};
+
+/* A port's queue or another worker's ring, as its consumer sees it. */
+struct worker_source {
+    msec_t empty_ms;    /* when it was last taken empty; 0: never */
+    uint8_t full_turns; /* full bursts in a row, up to ADMIT_FULL_TURNS */
 };
 
 struct worker {
@@ -40,10 +45,11 @@ struct worker {
     struct change_ring *ring;
     struct counters counters;
     struct park park;
+    struct admit admit;
     struct key_source keys;
-    struct handover *inbox; /* [from worker]; producer is that worker */
-    struct work *works;     /* PACKET_BURST of them */
-    struct encode_cache *encodings;
+    struct handover *inbox;        /* [from worker]; producer is that worker */
+    struct worker_source *sources; /* ports, then inbox */
+    struct work *works;            /* PACKET_BURST of them */
     struct decide_found found;
     struct plan plan;
     struct packet tx[CONFIG_PORTS_MAX][2 * PACKET_BURST]; /* gathered per port, flushed per turn */
@@ -51,8 +57,11 @@ struct worker {
     msec_t announce_ms[CONFIG_PORTS_MAX]; /* next MLD report; worker 0 only */
     bool announced_up[CONFIG_PORTS_MAX];
     const struct policy *policy; /* of this turn; every decision of a turn sees one policy */
-    bool silent;   /* operating horizon passed: neighbours are answered, clients not */
-    bool draining; /* stopping: parked replies still leave, nothing new is taken */
+    bool silent;              /* operating horizon passed: neighbours are answered, clients not */
+    bool shedding;            /* may give packets up by value; false: first come, first served */
+    bool draining;            /* stopping: parked replies still leave, nothing new is taken */
+    enum admit_rank rank_max; /* of this turn: the disk is too far behind for lesser ones */
+    uint64_t shed_count;      /* packets given up by value */
     msec_t now_ms;
     sec_t now;
     uint64_t now_ns;            /* begin of the turn, monotonic; 0: nothing is measured */
@@ -72,10 +81,11 @@ unsigned worker_turn(struct worker *worker, msec_t now_ms, sec_t now);
 /* After a turn that handled something, where now_ns was set before it. */
 void worker_turn_measured(struct worker *worker, uint64_t end_ns);
 
-/* True while replies wait for the disk: no sleeping then (design invariant 8). */
+/* True while replies wait for the disk, or packets for their turn: no sleeping then (design
+ * invariant 8). */
 static inline bool worker_has_parked(const struct worker *worker)
 {
-    return park_used(&worker->park) != 0;
+    return park_used(&worker->park) != 0 || worker->admit.used != 0;
 }
 
 #endif

@@ -12,4 +12,25 @@ void worker_find(struct worker *worker, const struct work *work);
  * worker's ring. */
 enum counter worker_settle(struct worker *worker, struct work *work, uint64_t *ret_position);
 
+/* A burst through the stages: memory that one stage asked for arrives while the other packets are
+ * handled (an overlapped miss costs a tenth of one that is waited for). */
+void worker_burst(struct worker *worker, const struct packet *packets, unsigned count);
+
+/* Takes in what a source has, a port or, behind the ports, another worker. Returns the number of
+ * packets. */
+unsigned worker_intake(struct worker *worker, unsigned source);
+
+/* Works on a burst of what is worth most in the backlog. Returns the number of packets. */
+unsigned worker_backlog(struct worker *worker);
+
+/* The least rank that is taken on with so many replies waiting for the disk. */
+enum admit_rank worker_rank_max(const struct worker *worker);
+
+/* Gives up a packet for a counted reason. */
+static inline void worker_drop(struct worker *worker, struct packet *packet, enum counter reason)
+{
+    counter_inc(&worker->counters, reason);
+    worker->io.drop(worker->io.ctx, packet);
+}
+
 #endif
