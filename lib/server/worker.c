@@ -38,7 +38,8 @@ int worker_init(struct worker *worker, struct server *server, unsigned index)
     worker->works = calloc(PACKET_BURST, sizeof(*worker->works));
     worker->sources = calloc(CONFIG_PORTS_MAX + server->worker_count, sizeof(*worker->sources));
     worker->inbox = aligned_alloc(CACHE_LINE, server->worker_count * sizeof(*worker->inbox));
-    if (!worker->works || !worker->sources || !worker->inbox) {
+    worker->encodings = calloc(1, sizeof(*worker->encodings));
+    if (!worker->works || !worker->sources || !worker->inbox || !worker->encodings) {
         worker_done(worker);
         return -ENOMEM;
     }
@@ -53,6 +54,8 @@ void worker_done(struct worker *worker)
     free(worker->works);
     free(worker->sources);
     free(worker->inbox);
+    free(worker->encodings);
+    worker->encodings = NULL;
     worker->works = NULL;
     worker->sources = NULL;
     worker->inbox = NULL;

@@ -7,6 +7,7 @@
 
 #include "base/histogram.h"
 #include "dhcp6/decide.h"
+#include "dhcp6/encode.h"
 #include "server/admit.h"
 #include "server/handover.h"
 #include "server/key.h"
@@ -50,6 +51,7 @@ struct worker {
     struct handover *inbox;        /* [from worker]; producer is that worker */
     struct worker_source *sources; /* ports, then inbox */
     struct work *works;            /* PACKET_BURST of them */
+    struct encode_cache *encodings;
     struct decide_found found;
     struct plan plan;
     struct packet tx[CONFIG_PORTS_MAX][2 * PACKET_BURST]; /* gathered per port, flushed per turn */
