@@ -146,7 +146,7 @@ static void decide_confirm(const struct decide_input *input, struct plan *plan)
 void decide(const struct decide_input *input, struct plan *ret_plan)
 {
     const struct dhcp6_message *message = input->message;
-    enum counter drop = decide_validate(input->policy, message, input->unicast);
+    enum counter drop = COUNTER_COUNT;
 
     ret_plan->verdict = PLAN_REPLY;
     ret_plan->drop = COUNTER_COUNT;
@@ -161,14 +161,9 @@ void decide(const struct decide_input *input, struct plan *ret_plan)
     ret_plan->now = input->now;
     ret_plan->ia_count = ret_plan->lease_count = ret_plan->change_count = 0;
 
-    if (drop == COUNTER_COUNT && input->link == POLICY_LINK_NONE) {
-        drop = COUNTER_drop_link_unknown;
-    }
-    if (drop == COUNTER_COUNT && class_drops(input)) {
+    if (class_drops(input)) {
         drop = COUNTER_drop_client_class;
-    }
-    if (drop == COUNTER_COUNT &&
-        !service_allows(input->policy->links[input->link].grant->service, message)) {
+    } else if (!service_allows(input->policy->links[input->link].grant->service, message)) {
         drop = COUNTER_drop_silent;
     }
     if (drop != COUNTER_COUNT) {

@@ -42,7 +42,7 @@ struct decide_input {
     const struct decide_found *found;
     const struct candidate_source *source;
     const uint64_t *client_hash;                  /* per message IA: hash of DUID, IAID, type */
-    int link;                                     /* index or POLICY_LINK_NONE */
+    int link;                                     /* index */
     uint64_t classes;                             /* policy_classify */
     const struct policy_reservation *reservation; /* or NULL */
     struct span info; /* lease info of this message (dhcp6_lease_info); borrowed by the plan */
@@ -99,7 +99,7 @@ struct plan {
     struct plan_change changes[PLAN_CHANGES_MAX];
 };
 
-/* Checks RFC 9915 16 first (validity by message type), then decides. Sets *ret_plan wholly. */
+/* Decides about a message that decide_validate lets pass, on a link. Sets *ret_plan wholly. */
 void decide(const struct decide_input *input, struct plan *ret_plan);
 
 /* What RFC 9915 16 says of the message before anything is looked up: COUNTER_COUNT when it is to be

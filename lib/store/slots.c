@@ -99,11 +99,11 @@ static uint32_t fresh_take(_Atomic uint32_t *fresh, uint32_t max, uint32_t count
     return n;
 }
 
-/* A free chain is counted in its first slot: times[0] next chain, times[1] slots of this one. */
+/* A free chain is counted in its first slot. */
 static void chain_push(struct slots *slots, uint32_t first, uint32_t count)
 {
-    atomic_store_explicit(&slots->hot[first].times[1], count, memory_order_relaxed);
-    stack_push(&slots->free_chunks, first, &slots->hot[first].times[0]);
+    atomic_store_explicit(&slots->hot[first].chain.count, count, memory_order_relaxed);
+    stack_push(&slots->free_chunks, first, &slots->hot[first].chain.next);
 }
 
 static uint32_t slot_take(struct slots *slots, struct slot_cache *cache)
@@ -111,10 +111,11 @@ static uint32_t slot_take(struct slots *slots, struct slot_cache *cache)
     uint32_t slot, n;
 
     if (cache->count == 0 && cache->fresh_first == cache->fresh_last) {
-        slot = stack_pop(&slots->free_chunks, &slots->hot[0].times[0], sizeof(struct slot_hot));
+        slot = stack_pop(&slots->free_chunks, &slots->hot[0].chain.next, sizeof(struct slot_hot));
         if (slot != LEASE_SLOT_NONE) {
             cache->first = slot;
-            cache->count = atomic_load_explicit(&slots->hot[slot].times[1], memory_order_relaxed);
+            cache->count =
+                atomic_load_explicit(&slots->hot[slot].chain.count, memory_order_relaxed);
         } else {
             n = fresh_take(&slots->fresh, slots->slots_max, slots->chunk, &cache->fresh_first);
             cache->fresh_last = cache->fresh_first + n;
@@ -304,10 +305,10 @@ void slots_give(struct slots *slots, uint32_t first)
 
 void slot_write_hot(struct slot_hot *hot, const struct lease *lease)
 {
-    uint32_t times[SLOT_TIMES];
+    uint64_t times[SLOT_TIMES];
 
     memcpy(times, &lease->times, sizeof(times));
-#pragma GCC unroll 12
+#pragma GCC unroll 6
     for (unsigned i = 0; i < SLOT_TIMES; i++) {
         atomic_store_explicit(&hot->times[i], times[i], memory_order_release);
     }
@@ -321,14 +322,14 @@ enum slot_read slot_read(const struct slots *slots, uint32_t slot, struct lease_
     uint64_t word = atomic_load_explicit(&hot->word, memory_order_acquire);
     const struct slot_cold *cold = slot_cold(slots, slot);
     struct lease *lease = &ret_found->lease;
-    uint32_t times[SLOT_TIMES];
+    uint64_t times[SLOT_TIMES];
     unsigned state;
     const uint8_t *data;
 
     if ((word & SLOT_LIVE) == 0) {
         return word & (SLOT_BUSY | SLOT_PREPARED) ? SLOT_READ_BUSY : SLOT_READ_DEAD;
     }
-#pragma GCC unroll 12
+#pragma GCC unroll 6
     for (unsigned i = 0; i < SLOT_TIMES; i++) {
         times[i] = atomic_load_explicit(&hot->times[i], memory_order_acquire);
     }

@@ -24,7 +24,7 @@ enum slot_flag {
 
 enum {
     SLOT_VERSION_SHIFT = 16,
-    SLOT_TIMES = sizeof(struct lease_times) / sizeof(uint32_t),
+    SLOT_TIMES = sizeof(struct lease_times) / sizeof(uint64_t),
     SLOT_CHUNK_MAX = 64, /* slots that move between a committer and the common stock at once */
     SLOT_LONG_SIZE = DUID_SIZE_MAX + LEASE_INFO_SIZE_MAX + 6,
 };
@@ -34,10 +34,18 @@ enum {
 
 struct slot_hot {
     _Alignas(CACHE_LINE) _Atomic uint64_t word; /* version, slot flags: slot_word() */
-    _Atomic uint32_t times[SLOT_TIMES];         /* struct lease_times; first ones: free chunk */
-    _Atomic uint16_t state;                     /* status, flags << 8 */
-    _Atomic bool identity_durable;              /* DUID and info are on stable storage */
-    _Atomic uint32_t link;                      /* next in a free or retired list */
+
+    union {
+        _Atomic uint64_t times[SLOT_TIMES]; /* struct lease_times, two at a time */
+
+        struct {
+            _Atomic uint32_t next, count; /* of a free chain's first slot: next chain, own slots */
+        } chain;
+    };
+
+    _Atomic uint16_t state;        /* status, flags << 8 */
+    _Atomic bool identity_durable; /* DUID and info are on stable storage */
+    _Atomic uint32_t link;         /* next in a free or retired list */
 };
 
 _Static_assert(sizeof(struct slot_hot) == CACHE_LINE, "one line");

@@ -164,6 +164,7 @@ struct lease *world_find(struct world *w, struct resource resource)
 const struct plan *world_decide(struct world *w)
 {
     unsigned total = 0;
+    enum counter drop;
 
     for (unsigned i = 0; i < w->message.ia_count; i++) {
         const struct dhcp6_ia *ia = &w->message.ias[i];
@@ -182,6 +183,11 @@ const struct plan *world_decide(struct world *w)
         }
     }
     memset(&w->plan, 0xa5, sizeof(w->plan)); /* decide sets it wholly */
+    drop = decide_validate(&w->policy, &w->message, w->input.unicast);
+    if (drop != COUNTER_COUNT) { /* as workers do */
+        w->plan = (struct plan){.verdict = PLAN_DROP, .drop = drop};
+        return &w->plan;
+    }
     decide(&w->input, &w->plan);
     return &w->plan;
 }
