@@ -424,6 +424,22 @@ static void listed_revoke(struct granting *g, const struct dhcp6_ia *ia)
     }
 }
 
+/* The ordinary case: the client has one lease, names it, and may keep it. */
+static bool sole_extend(struct granting *g, unsigned ia_index)
+{
+    const struct dhcp6_message *message = g->input->message;
+    const struct dhcp6_ia *ia = &message->ias[ia_index];
+    const struct lease_found *entry;
+
+    if (ia->lease_count != 1 || g->input->found->count[ia_index] != 1) {
+        return false;
+    }
+    entry = held_entry(g, ia_index, 0);
+    return entry &&
+           resource_equal(&entry->lease.resource, &message->leases[ia->lease_first].resource) &&
+           held_give(g, entry, ia);
+}
+
 /* One IA of a RENEW or REBIND. */
 static void ia_extend(struct granting *g, unsigned ia_index)
 {
@@ -431,6 +447,10 @@ static void ia_extend(struct granting *g, unsigned ia_index)
     struct plan_ia *answer = plan_ia_add(g->plan, ia);
     unsigned given_before = g->given_count;
 
+    if (sole_extend(g, ia_index) && g->given_count != given_before) {
+        answer->lease_count = (uint8_t)(g->plan->lease_count - answer->lease_first);
+        return;
+    }
     held_extend(g, ia_index);
     if (g->plan->lease_count == answer->lease_first && partners_matter(g, ia)) {
         g->plan->ia_count--;
