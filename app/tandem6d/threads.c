@@ -98,6 +98,7 @@ static void *journal_main(void *arg)
     int failed = 0; /* the trouble last told */
 
     (void)prctl(PR_SET_TIMERSLACK, 1000UL);
+    (void)prctl(PR_SET_NAME, "journal");
     urcu_qsbr_register_thread();
     for (;;) {
         bool stop = atomic_load(&threads->stop_journal);

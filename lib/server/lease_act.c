@@ -85,14 +85,13 @@ static int act_once(struct server *server, const struct lease_act *act, sec_t no
     const struct policy *policy = server_policy(server);
     int pool = policy_pool_find(policy, &act->resource);
     const struct grant *grant = grant_of(policy, pool, &act->resource);
-    uint8_t wanted = act->type == LEASE_ACT_CLEAR ? BINDING_ABANDONED : BINDING_ACTIVE;
     struct lease next;
     struct server_change change = {ret_found, &next, pool};
 
     if (!store_find(server->store, &act->resource, ret_found)) {
         return -ENOENT;
     }
-    if (ret_found->lease.status != wanted) {
+    if (!lease_act_suits(act, &ret_found->lease)) {
         return -EALREADY;
     }
     if (act->duid.size && !span_equal(act->duid, ret_found->lease.duid)) {

@@ -33,6 +33,12 @@ struct lease_act {
 int lease_act(struct server *server, const struct lease_act *act, sec_t now,
               struct lease_found *ret_found, uint64_t *ret_position) MUST_CHECK;
 
+/* True when the lease's status is what the act ends. */
+static inline bool lease_act_suits(const struct lease_act *act, const struct lease *lease)
+{
+    return lease->status == (act->type == LEASE_ACT_CLEAR ? BINDING_ABANDONED : BINDING_ACTIVE);
+}
+
 /* True when all up to that position is on stable storage. */
 bool lease_act_is_durable(const struct server *server, uint64_t position);
 

@@ -161,6 +161,9 @@ struct span lease_remote_id(struct span info);
  * failure when there is no lease of it (methods_lease.c). */
 int lease_resource_read(struct jsonrpc_call *call, struct resource *ret_resource);
 int lease_unknown(struct jsonrpc_call *call);
+/* Cursors of walks over the store: the next slot. */
+json_t *lease_cursor_write(uint32_t slot);
+bool lease_cursor_read(const char *text, uint32_t *ret_slot);
 
 /* Pool counts (methods_pool.c). */
 struct pool_numbers {

@@ -117,7 +117,7 @@ static uint32_t cursor_check(uint32_t slot)
     return (uint32_t)hash_mix(slot ^ 0x6c697374u);
 }
 
-static json_t *cursor_write(uint32_t slot)
+json_t *lease_cursor_write(uint32_t slot)
 {
     char text[CURSOR_SIZE + 1];
 
@@ -125,7 +125,7 @@ static json_t *cursor_write(uint32_t slot)
     return json_string(text);
 }
 
-static bool cursor_read(const char *text, uint32_t *ret_slot)
+bool lease_cursor_read(const char *text, uint32_t *ret_slot)
 {
     char again[CURSOR_SIZE + 1];
     uint32_t slot;
@@ -242,7 +242,7 @@ static int lease_list(struct jsonrpc_call *call)
     if (code) {
         return code;
     }
-    if (cursor && !cursor_read(cursor, &slot)) {
+    if (cursor && !lease_cursor_read(cursor, &slot)) {
         return jsonrpc_fail(call, JSONRPC_BAD_CURSOR, "bad_cursor",
                             "this cursor did not come from lease.list");
     }
@@ -253,8 +253,8 @@ static int lease_list(struct jsonrpc_call *call)
         slot = listing_walk(&listing, slot, slot_max, call->work_left);
     }
     call->result = json_pack("{s:o, s:o, s:o}", "leases", listing.leases, "next_cursor",
-                             slot < slot_max ? cursor_write(slot) : json_null(), "total_estimate",
-                             total_estimate(&listing));
+                             slot < slot_max ? lease_cursor_write(slot) : json_null(),
+                             "total_estimate", total_estimate(&listing));
     return 0;
 }
 

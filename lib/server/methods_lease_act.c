@@ -3,17 +3,35 @@
  * The change goes the way of a client's (lease_act.h); the answer leaves when it is durable, as a
  * client's would. The partner hears of it as of every change. */
 #include "server/lease_act.h"
-#include "server/methods_internal.h"
+#include "server/methods_filter.h"
 
 enum {
     COMMENT_MAX = 200,
-    QUARANTINE_MAX_S = 366 * 86400
+    QUARANTINE_MAX_S = 366 * 86400,
+    MANY_MAX = 1000, /* leases one call changes: a burst the log takes at once */
+    MANY_WORK = 32,  /* rows of the budget that changing one lease costs */
 };
 
 #define RESOURCE_FIELDS                                                                            \
     {.name = "address", .type = FIELD_ADDRESS, .help = "The leased address."},                     \
     {                                                                                              \
         .name = "prefix", .type = FIELD_PREFIX, .help = "The delegated prefix."                    \
+    }
+
+#define MANY_FIELDS                                                                                \
+    {.name = "filter",                                                                             \
+     .type = FIELD_OBJECT,                                                                         \
+     .children = methods_filter_fields,                                                            \
+     .help = "In the place of address and prefix: all leases that match all members, at least "    \
+             "one member."},                                                                       \
+        {.name = "max",                                                                            \
+         .type = FIELD_INTEGER,                                                                    \
+         .min = 1,                                                                                 \
+         .max = MANY_MAX,                                                                          \
+         .help = "With filter: most leases to change in this call."},                              \
+    {                                                                                              \
+        .name = "cursor", .type = FIELD_STRING, .nullable = true, .max = 64,                       \
+        .help = "With filter: next_cursor of the previous call."                                   \
     }
 
 #define CHANGE_FIELDS                                                                              \
@@ -35,16 +53,13 @@ static const struct field release_fields[] = {
      .min = 1,
      .max = QUARANTINE_MAX_S,
      .help = "Let it rest so long before anybody gets it, at least to the lease's end."},
+    MANY_FIELDS,
     CHANGE_FIELDS,
     {.type = FIELD_END},
 };
 
-static const struct field clear_fields[] = {RESOURCE_FIELDS, CHANGE_FIELDS, {.type = FIELD_END}};
-
-static bool is_dry(const struct jsonrpc_call *call)
-{
-    return json_is_true(json_object_get(call->params, "dry_run"));
-}
+static const struct field clear_fields[] = {
+    RESOURCE_FIELDS, MANY_FIELDS, CHANGE_FIELDS, {.type = FIELD_END}};
 
 /* What became of it, for the caller. */
 static int act_fail(struct jsonrpc_call *call, const struct lease_act *act,
@@ -75,8 +90,8 @@ static int act_fail(struct jsonrpc_call *call, const struct lease_act *act,
     }
 }
 
-/* Runs the act and answers with the lease as it is then. */
-static int act_run(struct jsonrpc_call *call, struct lease_act *act)
+/* One lease, answered with as it is then. */
+static int act_one(struct jsonrpc_call *call, struct lease_act *act)
 {
     const struct methods_env *env = methods_env(call);
     struct lease_found found;
@@ -86,11 +101,6 @@ static int act_run(struct jsonrpc_call *call, struct lease_act *act)
     if (code) {
         return code;
     }
-    if (env->lease_act == NULL) {
-        return jsonrpc_fail(call, JSONRPC_WRONG_STATE, "not_here",
-                            "this server's leases cannot be changed");
-    }
-    act->dry = is_dry(call);
     r = env->lease_act(env->ctx, act, &found, &call->wait);
     if (r) {
         return act_fail(call, act, &found, r);
@@ -100,6 +110,111 @@ static int act_run(struct jsonrpc_call *call, struct lease_act *act)
     call->result =
         json_pack("{s:b, s:o}", "applied", !act->dry, "lease", lease_json(&view, LEASE_FIELDS_ALL));
     return 0;
+}
+
+/* All leases of a filter, some in each call. */
+struct many {
+    struct lease_act *act;
+    struct lease_filter filter;
+    size_t left;      /* that may still be changed */
+    json_t *leases;   /* changed, as they were */
+    uint64_t refused; /* the failover state gives no right to change these */
+};
+
+static int many_read(struct jsonrpc_call *call, struct lease_act *act, struct many *ret_many,
+                     uint32_t *ret_slot)
+{
+    const struct methods_env *env = methods_env(call);
+    const json_t *filter = json_object_get(call->params, "filter");
+    const json_t *max = json_object_get(call->params, "max");
+    const char *cursor = json_string_value(json_object_get(call->params, "cursor"));
+    int code = lease_filter_read(call, filter, env->policy(env->ctx), &ret_many->filter);
+
+    if (code) {
+        return code;
+    }
+    if (!ret_many->filter.any) {
+        return jsonrpc_fail_param(call, "/filter", "must have a member: not all leases at once");
+    }
+    if (json_object_get(call->params, "address") || json_object_get(call->params, "prefix") ||
+        json_object_get(call->params, "duid")) {
+        return jsonrpc_fail_param(call, "/filter", "give a filter, or one lease");
+    }
+    if (max == NULL) {
+        return jsonrpc_fail_param(call, "/max", "must be given with filter");
+    }
+    if (cursor && !lease_cursor_read(cursor, ret_slot)) {
+        return jsonrpc_fail(call, JSONRPC_BAD_CURSOR, "bad_cursor",
+                            "this cursor did not come from this method");
+    }
+    ret_many->act = act;
+    ret_many->left = (size_t)json_integer_value(max);
+    return 0;
+}
+
+/* One slot's lease, if it is wanted. 0, or why not to go on now. */
+static int many_step(const struct methods_env *env, struct many *many, uint32_t slot,
+                     uint64_t *wait)
+{
+    static const uint64_t fields = 1ULL << LEASE_FIELD_address | 1ULL << LEASE_FIELD_prefix |
+                                   1ULL << LEASE_FIELD_duid | 1ULL << LEASE_FIELD_iaid;
+    const struct policy *policy = env->policy(env->ctx);
+    struct lease_found found, before;
+    struct lease_view view;
+    int r;
+
+    if (!store_read(env->store, slot, &found) || !lease_act_suits(many->act, &found.lease) ||
+        !lease_filter_match(&many->filter, policy, &found.lease)) {
+        return 0;
+    }
+    many->act->resource = found.lease.resource;
+    many->act->duid = found.lease.duid; /* another client's by now is not what was meant */
+    r = env->lease_act(env->ctx, many->act, &before, wait);
+    if (r == 0) {
+        view = lease_view_make(policy, &found.lease, env->now(env->ctx));
+        (void)json_array_append_new(many->leases, lease_json(&view, fields));
+        many->left--;
+    }
+    many->refused += r == -EPERM;
+    return r == -EIO || r == -EAGAIN || r == -ENOSPC ? r : 0;
+}
+
+static int act_many(struct jsonrpc_call *call, struct lease_act *act)
+{
+    const struct methods_env *env = methods_env(call);
+    struct many many = {.left = 0};
+    uint32_t slot = 0, slot_max = store_slot_max(env->store);
+    int code = many_read(call, act, &many, &slot), r = 0;
+
+    if (code) {
+        return code;
+    }
+    many.leases = json_array();
+    while (slot < slot_max && many.left && r == 0 && *call->work_left > MANY_WORK) {
+        size_t left = many.left;
+
+        r = many_step(env, &many, slot, &call->wait);
+        *call->work_left -= many.left < left ? MANY_WORK : 1;
+        slot += r == 0;
+    }
+    if (r && json_array_size(many.leases) == 0) {
+        json_decref(many.leases);
+        return act_fail(call, act, NULL, r);
+    }
+    call->result = json_pack("{s:b, s:o, s:o, s:o}", "applied", !act->dry, "leases", many.leases,
+                             "refused", value_u64(many.refused), "next_cursor",
+                             slot < slot_max ? lease_cursor_write(slot) : json_null());
+    return 0;
+}
+
+static int act_run(struct jsonrpc_call *call, struct lease_act *act)
+{
+    if (methods_env(call)->lease_act == NULL) {
+        return jsonrpc_fail(call, JSONRPC_WRONG_STATE, "not_here",
+                            "this server's leases cannot be changed");
+    }
+    act->dry = json_is_true(json_object_get(call->params, "dry_run"));
+    return json_object_get(call->params, "filter") ? act_many(call, act) : act_one(call, act);
 }
 
 static int lease_release_call(struct jsonrpc_call *call)
@@ -126,16 +241,22 @@ static int lease_declined_clear(struct jsonrpc_call *call)
     return act_run(call, &act);
 }
 
+#define RESULT                                                                                     \
+    "{applied, lease}, the lease as it is then; with filter {applied, leases: [{address or "       \
+    "prefix, duid, iaid}], refused, next_cursor}: refused counts leases that the failover state "  \
+    "leaves to the partner; repeat with cursor until next_cursor is null. Once it is on stable "   \
+    "storage."
+
 const struct jsonrpc_method methods_lease_act_table[] = {
     {"lease.release", JSONRPC_ROLE_OPERATE, true, release_fields, lease_release_call,
      "Ends an active lease as if its client had released it. The client is not told and uses it "
      "until "
      "it renews: give quarantine_s when nobody else may have it meanwhile. With a failover partner "
      "nobody else gets it before the partner knows.",
-     "{applied, lease}, the lease as it is then, once it is on stable storage"},
+     RESULT},
     {"lease.declined_clear", JSONRPC_ROLE_OPERATE, true, clear_fields, lease_declined_clear,
      "Frees an address that rests because a client declined it, or a lease in quarantine, before "
      "its time.",
-     "{applied, lease}, the lease as it is then, once it is on stable storage"},
+     RESULT},
     METHODS_TABLE_END,
 };

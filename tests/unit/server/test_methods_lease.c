@@ -231,6 +231,95 @@ static void test_quarantine(void)
     pair_close(&pair);
 }
 
+/* How many leases the call changed; *ret_cursor: the next one, as JSON text. */
+static size_t many(struct desk *desk, const char *filter, const char *more, char ret_cursor[64])
+{
+    char params[256];
+    size_t count;
+    json_t *json;
+
+    (void)snprintf(params, sizeof(params), "{\"filter\": {%s}, \"max\": 5, \"cursor\": %s%s}",
+                   filter, ret_cursor, more);
+    json = call(desk, "lease.release", params);
+    count = json_array_size(json_object_get(json, "leases"));
+    (void)snprintf(ret_cursor, 64,
+                   json_is_null(json_object_get(json, "next_cursor")) ? "null" : "\"%s\"",
+                   text(json, "next_cursor"));
+    CHECK_EQ(number(json, "refused"), 0);
+    json_decref(json);
+    return count;
+}
+
+/* All leases of a filter, some in each call. */
+static void test_many(void)
+{
+    static const char *const wrong[] = {
+        "{\"filter\": {}, \"max\": 5}",
+        "{\"filter\": {\"type\": \"pd\"}}",
+        "{\"filter\": {\"type\": \"pd\"}, \"max\": 0}",
+        "{\"filter\": {\"type\": \"pd\"}, \"max\": 1001}",
+        "{\"filter\": {\"type\": \"pd\"}, \"max\": 5, \"address\": \"2001:db8::1\"}",
+        "{\"filter\": {\"type\": \"pd\"}, \"max\": 5, \"duid\": \"000300010203\"}",
+        "{\"filter\": {\"link\": \"nowhere\"}, \"max\": 5}",
+    };
+    struct reply replies[12];
+    char cursor[64] = "null";
+    size_t changed_count = 0;
+    unsigned calls = 0;
+    struct desk desk;
+    struct pair pair;
+    json_t *json;
+
+    pair_open_normal(&pair);
+    desk_open(&desk, &pair, PRIMARY);
+    for (unsigned i = 0; i < 12; i++) {
+        CHECK(lease_get(&pair, PRIMARY, 1 + i, &replies[i]));
+    }
+    pump(&pair);
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        refused(&desk, "lease.release", wrong[i], JSONRPC_INVALID_PARAMS, "invalid_param");
+    }
+    refused(&desk, "lease.release",
+            "{\"filter\": {\"type\": \"pd\"}, \"max\": 5, \"cursor\": \"l0\"}", JSONRPC_BAD_CURSOR,
+            "bad_cursor");
+    CHECK_EQ(many(&desk, "\"type\": \"pd\"", ", \"dry_run\": true", cursor), 5);
+    CHECK(!desk.waits);
+    CHECK_EQ(status_at(&pair, PRIMARY, &replies[0].prefix), BINDING_ACTIVE);
+    (void)snprintf(cursor, sizeof(cursor), "null");
+    do {
+        changed_count += many(&desk, "\"type\": \"pd\"", "", cursor);
+        CHECK(desk.waits || strcmp(cursor, "null") == 0);
+        calls++;
+    } while (strcmp(cursor, "null") != 0 && calls < 9);
+    CHECK_EQ(changed_count, 12);
+    for (unsigned i = 0; i < 12; i++) {
+        CHECK_EQ(status_at(&pair, PRIMARY, &replies[i].prefix), BINDING_RELEASED);
+        CHECK_EQ(status_at(&pair, PRIMARY, &replies[i].address), BINDING_ACTIVE);
+    }
+    CHECK_EQ(many(&desk, "\"type\": \"pd\"", "", cursor), 0);
+    CHECK_EQ(many(&desk, "\"type\": \"na\"", ", \"quarantine_s\": 99999", cursor), 5);
+    pass(&pair, 5);
+    json = call(&desk, "lease.declined_clear",
+                "{\"filter\": {\"state\": \"abandoned\"}, \"max\": 100}");
+    CHECK_EQ(json_array_size(json_object_get(json, "leases")), 5);
+    CHECK(json_is_null(json_object_get(json, "next_cursor")));
+    json_decref(json);
+    pass(&pair, 5);
+    CHECK_EQ(stores_differ(&pair), 0);
+    methods_free(desk.methods);
+
+    /* Those it has no right to are told apart. */
+    pair_kill(&pair, PRIMARY);
+    pair_restart(&pair, PRIMARY);
+    desk_open(&desk, &pair, PRIMARY);
+    json = call(&desk, "lease.release", "{\"filter\": {\"type\": \"na\"}, \"max\": 100}");
+    CHECK_EQ(json_array_size(json_object_get(json, "leases")), 0);
+    CHECK_EQ(number(json, "refused"), 7);
+    json_decref(json);
+    methods_free(desk.methods);
+    pair_close(&pair);
+}
+
 /* What was answered is there after a crash; what was not need not be. */
 static void test_durable(void)
 {
@@ -268,6 +357,7 @@ static void test_durable(void)
 static const struct check_test tests[] = {
     {"release", test_release}, {"partners_part", test_partners_part}, {"cut_off", test_cut_off},
     {"refused", test_refused}, {"quarantine", test_quarantine},       {"durable", test_durable},
+    {"many", test_many},
 };
 
 CHECK_MAIN(tests)
