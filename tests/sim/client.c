@@ -124,7 +124,8 @@ static void loss_check(struct sim *sim, const struct client *client, const struc
     for (unsigned i = 0; i < SIM_NODES; i++) {
         struct node *node = &sim->nodes[i];
 
-        if (client->state == CLIENT_REBIND && node->heard[client->index] >= 3 &&
+        if (client->state == CLIENT_REBIND &&
+            node->heard[client->index] >= 3 + node->late[client->index] &&
             node->answered[client->index] == 0 && node->serving_since < client->first_at &&
             node_knows(node, client, held)) {
             resource_text(&held->resource, text);
@@ -250,6 +251,7 @@ static void begin(struct sim *sim, struct client *client, enum client_state stat
     client->give_up_at = NEVER;
     for (unsigned i = 0; i < SIM_NODES; i++) {
         sim->nodes[i].heard[client->index] = sim->nodes[i].answered[client->index] = 0;
+        sim->nodes[i].late[client->index] = 0;
     }
     client->message = (struct client_message){.type = timers[state].type};
     client->message.xid = (uint32_t)sim_random(sim, 1 << 24);

@@ -88,6 +88,22 @@ void net_step(struct sim *sim, unsigned index)
     free(flight.bytes);
 }
 
+/* False when the packet is no answer to one of the clients. */
+static bool answer_read(const struct node *node, const struct packet *packet,
+                        struct client_message *ret_answer, unsigned *ret_client)
+{
+    struct ip6 peer;
+
+    if (packet->size <= CLIENT_PAYLOAD_AT || packet->data[20] != 17 ||
+        !client_message_read(
+            (struct span){packet->data + CLIENT_PAYLOAD_AT, packet->size - CLIENT_PAYLOAD_AT},
+            ret_answer, &peer)) {
+        return false;
+    }
+    *ret_client = (unsigned)peer.lo - 0x100;
+    return *ret_client < node->sim->plan.client_count;
+}
+
 unsigned net_tx(struct node *node, struct packet *packets, unsigned count)
 {
     struct sim *sim = node->sim;
@@ -96,20 +112,22 @@ unsigned net_tx(struct node *node, struct packet *packets, unsigned count)
         struct flight flight = {
             .node = node->index, .size = packets[i].size, .bytes = packets[i].data};
         struct client_message answer;
-        struct ip6 peer;
 
-        if (packets[i].size <= CLIENT_PAYLOAD_AT || packets[i].data[20] != 17 ||
-            !client_message_read((struct span){packets[i].data + CLIENT_PAYLOAD_AT,
-                                               packets[i].size - CLIENT_PAYLOAD_AT},
-                                 &answer, &peer)) {
-            continue;
-        }
-        flight.client = (unsigned)peer.lo - 0x100;
-        if (flight.client < sim->plan.client_count) {
+        if (answer_read(node, &packets[i], &answer, &flight.client)) {
             check_answer(node, &answer);
             node->answered[flight.client] += answer.xid == sim->clients[flight.client].message.xid;
             net_send(sim, &flight);
         }
     }
     return count;
+}
+
+void net_late(struct node *node, const struct packet *packet)
+{
+    struct client_message answer;
+    unsigned client;
+
+    if (answer_read(node, packet, &answer, &client)) {
+        node->late[client] += answer.xid == node->sim->clients[client].message.xid;
+    }
 }

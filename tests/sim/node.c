@@ -108,10 +108,17 @@ enum fo_server_state node_state(const struct node *node)
 
 /* ---- packets ---- */
 
+static void packet_free(struct packet *packet)
+{
+    free(packet->handle);
+}
+
 static void io_drop(void *ctx, struct packet *packet)
 {
-    (void)ctx;
-    free(packet->handle);
+    if (packet->room == NULL) {
+        net_late(((const struct io *)ctx)->node, packet);
+    }
+    packet_free(packet);
 }
 
 static unsigned io_rx(void *ctx, unsigned port, struct packet *ret_packets, unsigned max)
@@ -140,7 +147,7 @@ static unsigned io_tx(void *ctx, unsigned port, struct packet *packets, unsigned
         (void)net_tx(io->node, packets, count);
     }
     for (unsigned i = 0; i < count; i++) {
-        io_drop(ctx, &packets[i]);
+        packet_free(&packets[i]);
     }
     return count;
 }
@@ -320,15 +327,15 @@ static void packets_drop(struct node *node)
 
     for (unsigned i = 0; i < server->worker_count; i++) {
         while (park_pop(&server->workers[i].park, UINT64_MAX, &parked)) {
-            io_drop(NULL, &parked.packet);
+            packet_free(&parked.packet);
         }
         for (unsigned from = 0; from < server->worker_count; from++) {
             while (handover_pop(&server->workers[i].inbox[from], &packet, 1)) {
-                io_drop(NULL, &packet);
+                packet_free(&packet);
             }
         }
         while (node->queued[i]) {
-            io_drop(NULL, &node->queue[i][--node->queued[i]]);
+            packet_free(&node->queue[i][--node->queued[i]]);
         }
     }
 }

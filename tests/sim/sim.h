@@ -174,6 +174,7 @@ struct node {
     usec_t serving_since;            /* NEVER: not serving */
     uint32_t heard[SIM_CLIENTS_MAX]; /* messages of the client's present exchange that came */
     uint32_t answered[SIM_CLIENTS_MAX];
+    uint32_t late[SIM_CLIENTS_MAX]; /* answers given up: the worker had stood still in between */
     struct model model;
     uint32_t lives;
 };
@@ -372,6 +373,8 @@ void net_send(struct sim *sim, const struct flight *flight);
 usec_t net_due(const struct sim *sim, unsigned *ret_flight);
 void net_step(struct sim *sim, unsigned flight);
 unsigned net_tx(struct node *node, struct packet *packets, unsigned count);
+/* An answer that the server does not send, since it comes too late (PARK_AGE_MAX_MS). */
+void net_late(struct node *node, const struct packet *packet);
 
 /* check.c */
 struct known *check_known(struct model *model, const struct resource *resource);
