@@ -81,6 +81,7 @@ static inline const struct methods_env *methods_env(const struct jsonrpc_call *c
 /* The groups' tables. */
 extern const struct jsonrpc_method methods_server_table[];
 extern const struct jsonrpc_method methods_lease_table[];
+extern const struct jsonrpc_method methods_lease_count_table[];
 extern const struct jsonrpc_method methods_lease_act_table[];
 extern const struct jsonrpc_method methods_pool_table[];
 extern const struct jsonrpc_method methods_stats_table[];

@@ -79,7 +79,7 @@ class Leases(HttpServer):
     secure = True
     access = ({"roles": ["operate"], "common_name": "operate"}, {"roles": ["view"], "common_name": "view"},
               {"roles": ["admin", "operate"], "common_name": "admin"})
-    tests = ("released_over_both", "dry_run_changes_nothing", "refused", "quarantine_and_clear", "many", "batch",
+    tests = ("released_over_both", "dry_run_changes_nothing", "refused", "counted", "quarantine_and_clear", "many", "batch",
              "caller_gone", "audited", "waits_for_the_disk", "there_after_a_crash")
 
     def set_up(self):
@@ -150,6 +150,18 @@ class Leases(HttpServer):
         answer = self.call("lease.release", self.authority.context("view"), address=held)
         expect_equal("without the role", answer["error"]["code"], -32001)
         expect_equal("the lease", self.state(held), "active")
+
+    def counted(self):
+        for name, rpc in self.both():
+            seen = rpc("lease.count")
+            expect_equal(f"{name}: by state", {row["state"]: row["count"] for row in seen["rows"]},
+                         {"active": len(self.active), "free": LEASES - len(self.active)})
+            expect_equal(f"{name}: in all", (seen["count"], seen["next_cursor"]), (LEASES, None))
+            expect_equal(f"{name}: by link", rpc("lease.count", group_by="link", filter={"state": "active"})["rows"],
+                         [{"link": "street", "count": len(self.active)}])
+            for params, code in (({"group_by": "colour"}, -32602), ({"filter": {"pool": "none"}}, -32602),
+                                 ({"cursor": "x"}, -32006)):
+                expect_equal(f"{name}: {params}", refusal(rpc, "lease.count", **params)[0], code)
 
     def quarantine_and_clear(self):
         for name, rpc in self.both():

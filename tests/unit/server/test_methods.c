@@ -1,233 +1,8 @@
 /* The management methods over a real store and policy: requests as bytes, answers as JSON. */
 #include <stdlib.h>
 
-#include <urcu/urcu-qsbr.h>
-
 #include "check.h"
-#include "server/methods.h"
-
-enum {
-    NOW = 820000000, /* 2025-12-25T17:46:40Z */
-    LEASES_MAX = 400000
-};
-
-static const char config_text[] =
-    "{ \"server\": { \"name\": \"pop7-a\", \"state_dir\": \"/tmp/x\",\n"
-    "    \"allocation_secret\": \"00112233445566778899aabbccddeeff\" },\n"
-    "  \"dataplane\": { \"ports\": [ { \"name\": \"access0\", \"addresses\": [\"2001:db8:0:1::1\"] "
-    "} "
-    "] },\n"
-    "  \"links\": [ { \"name\": \"olt-17\", \"port\": \"access0\", \"subnets\": "
-    "[\"2001:db8:17::/64\"],\n"
-    "    \"pools\": [ { \"type\": \"address\", \"range\": \"2001:db8:17::100-2001:db8:17::1ff\" "
-    "},\n"
-    "               { \"type\": \"prefix\", \"range\": \"2001:db8:4000::/36\", "
-    "\"delegated_length\": 56 } ],\n"
-    "    \"lifetimes\": { \"preferred_s\": 3000, \"valid_s\": 3600 } } ] }";
-
-struct bench {
-    struct store *store;
-    struct config *config;
-    struct policy *policy;
-    struct methods *methods;
-    sec_t now;
-    unsigned workers;
-};
-
-static const struct policy *bench_policy(void *ctx)
-{
-    return ((struct bench *)ctx)->policy;
-}
-
-static const struct config *bench_config(void *ctx)
-{
-    return ((struct bench *)ctx)->config;
-}
-
-static void bench_counters(void *ctx, uint64_t ret_sums[COUNTER_COUNT])
-{
-    (void)ctx;
-    ret_sums[COUNTER_rx_solicit] = 7;
-    ret_sums[COUNTER_tx_reply] = (1ULL << 53) + 1;
-}
-
-static sec_t bench_now(void *ctx)
-{
-    return ((struct bench *)ctx)->now;
-}
-
-static void bench_journal(void *ctx, struct journal_stats *ret_stats)
-{
-    (void)ctx;
-    *ret_stats = (struct journal_stats){.records = 12, .last_error = -28};
-}
-
-static bool bench_worker(void *ctx, unsigned index, struct methods_worker *ret_worker)
-{
-    *ret_worker = (struct methods_worker){.alive = true, .turns = 5, .parked_max = index};
-    return index < ((struct bench *)ctx)->workers;
-}
-
-static bool bench_port(void *ctx, unsigned index, struct methods_port *ret_port)
-{
-    (void)ctx;
-    *ret_port = (struct methods_port){"access0", NULL, "net_tap", true, {2, 0, 0, 0, 0, 1}, 1500};
-    return index < 1;
-}
-
-static bool bench_alarm(void *ctx, unsigned index, struct methods_alarm *ret_alarm)
-{
-    (void)ctx;
-    *ret_alarm = (struct methods_alarm){"storage", "error", "disk full"};
-    return index < 1;
-}
-
-static bool bench_histogram(void *ctx, unsigned index, struct methods_histogram *ret_histogram)
-{
-    static struct histogram histogram;
-
-    (void)ctx;
-    if (index == 0) {
-        histogram_add(&histogram, 10);
-    }
-    *ret_histogram = (struct methods_histogram){"hold", "ns", "Time parked.", {&histogram}, 1};
-    return index < 1;
-}
-
-static void bench_open(struct bench *bench)
-{
-    static const uint8_t duid[] = {0, 3, 0, 1, 2, 0, 0, 0, 0, 1};
-    struct policy_identity identity = {.server_duid = {duid, sizeof(duid)},
-                                       .candidate_key = {1, 2}};
-    struct store_config store = {.leases_max = LEASES_MAX, .committers = 1, .key = {3, 4}};
-    struct config_error error = {0};
-    struct methods_env env = {
-        .build = {.version = "0.1.0", .dpdk = "DPDK 22.11"},
-        .started_s = NOW - 90,
-        .policy = bench_policy,
-        .config = bench_config,
-        .counters = bench_counters,
-        .now = bench_now,
-        .journal_stats = bench_journal,
-        .worker = bench_worker,
-        .port = bench_port,
-        .alarm = bench_alarm,
-        .histogram = bench_histogram,
-        .ctx = bench,
-    };
-
-    *bench = (struct bench){.now = NOW, .workers = 2};
-    urcu_qsbr_register_thread();
-    CHECK_EQ(config_parse("test", config_text, sizeof(config_text) - 1, &bench->config, &error), 0);
-    CHECK_STR(error.text, "");
-    CHECK_EQ(policy_new(bench->config, &identity, 5, &bench->policy), 0);
-    CHECK_EQ(store_new(&store, &bench->store), 0);
-    env.store = bench->store;
-    CHECK_EQ(methods_new(&env, &bench->methods), 0);
-}
-
-static void bench_close(struct bench *bench)
-{
-    methods_free(bench->methods);
-    store_free(bench->store);
-    policy_free(bench->policy);
-    config_free(bench->config);
-    urcu_qsbr_unregister_thread();
-}
-
-static void load(struct bench *bench, struct resource resource, uint32_t client, uint8_t status)
-{
-    uint8_t duid[10] = {0, 3, 0, 1}, info[LEASE_INFO_SIZE_MAX];
-    struct wire_out out = wire_out_to(info, sizeof(info));
-    uint8_t remote[8] = {0, 0, 0x0d, 0xe9, 'o', 'l', 't', (uint8_t)('0' + client % 10)};
-    struct lease lease = {
-        .resource = resource,
-        .iaid = 1,
-        .version = client + 1,
-        .status = status,
-        .times = {.start_s = NOW - 10,
-                  .expires_s = NOW + 100 + client,
-                  .clt_s = NOW - 10,
-                  .preferred_lifetime_s = 3000,
-                  .valid_lifetime_s = 3600},
-    };
-
-    wire_set_u32(duid + 4, client);
-    CHECK(lease_info_add(&out, LEASE_INFO_REMOTE_ID, (struct span){remote, sizeof(remote)}));
-    lease.duid = (struct span){duid, sizeof(duid)};
-    lease.info = (struct span){info, (size_t)(out.at - info)};
-    CHECK_EQ(store_load(bench->store, &lease), 0);
-}
-
-static struct resource na(uint64_t n)
-{
-    return (struct resource){{0x20010db800170000ULL, 0x100 + n}, 128, LEASE_TYPE_NA};
-}
-
-static struct resource pd(uint64_t n)
-{
-    return (struct resource){{0x20010db840000000ULL + (n << 8), 0}, 56, LEASE_TYPE_PD};
-}
-
-/* The result or error object; new reference. */
-static json_t *call_as(struct bench *bench, unsigned roles, const char *method, const char *params)
-{
-    struct jsonrpc_caller caller = {.roles = roles};
-    struct jsonrpc_reply reply = {0};
-    char request[2048];
-    json_t *json, *result;
-
-    (void)snprintf(request, sizeof(request),
-                   "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"%s\",\"params\":%s}", method,
-                   params);
-    CHECK_EQ(jsonrpc_handle(methods_jsonrpc(bench->methods), &caller,
-                            (struct span){(const uint8_t *)request, strlen(request)}, &reply),
-             0);
-    json = json_loadb(reply.text, reply.size, 0, NULL);
-    result = json_object_get(json, "result");
-    result = json_incref(result ? result : json_object_get(json, "error"));
-    json_decref(json);
-    jsonrpc_reply_free(&reply);
-    return result;
-}
-
-static json_t *call(struct bench *bench, const char *method, const char *params)
-{
-    return call_as(bench, JSONRPC_ROLES_VIEW, method, params);
-}
-
-/* Text of a member on a path "a.0.b"; "" when there is none. Numbers as text, null as "null". */
-static const char *at(const json_t *json, const char *path)
-{
-    static char text[512];
-    char key[64];
-
-    while (json && *path) {
-        size_t size = strcspn(path, ".");
-
-        (void)snprintf(key, sizeof(key), "%.*s", (int)size, path);
-        json = json_is_array(json) ? json_array_get(json, (size_t)atoi(key))
-                                   : json_object_get(json, key);
-        path += size + (path[size] == '.');
-    }
-    if (json_is_string(json)) {
-        return json_string_value(json);
-    }
-    text[0] = '\0';
-    if (json) {
-        size_t size = json_dumpb(json, text, sizeof(text) - 1, JSON_ENCODE_ANY | JSON_COMPACT);
-        text[size < sizeof(text) ? size : 0] = '\0';
-    }
-    return text;
-}
-
-static void expect_error(struct bench *bench, const char *method, const char *params, int code)
-{
-    json_t *error = call(bench, method, params);
-
-    CHECK_EQ(json_integer_value(json_object_get(error, "code")), code);
-    json_decref(error);
-}
+#include "methods_bench.h"
 
 static size_t list_count(struct bench *bench, const char *params)
 {
@@ -260,28 +35,28 @@ static void test_server(void)
     bench_open(&bench);
     load(&bench, na(1), 1, BINDING_ACTIVE);
     json = call(&bench, "server.status", "{}");
-    CHECK_STR(at(json, "name"), "pop7-a");
-    CHECK_STR(at(json, "now"), "2025-12-25T17:46:40Z");
-    CHECK_STR(at(json, "started"), "2025-12-25T17:45:10Z");
-    CHECK_STR(at(json, "uptime_s"), "90");
-    CHECK_STR(at(json, "revision"), "1");
-    CHECK_STR(at(json, "leases.used"), "1");
-    CHECK_STR(at(json, "leases.by_state.active"), "1");
+    CHECK_STR(text_at(json, "name"), "pop7-a");
+    CHECK_STR(text_at(json, "now"), "2025-12-25T17:46:40Z");
+    CHECK_STR(text_at(json, "started"), "2025-12-25T17:45:10Z");
+    CHECK_STR(text_at(json, "uptime_s"), "90");
+    CHECK_STR(text_at(json, "revision"), "1");
+    CHECK_STR(text_at(json, "leases.used"), "1");
+    CHECK_STR(text_at(json, "leases.by_state.active"), "1");
     CHECK_EQ(json_array_size(json_object_get(json, "workers")), 2);
-    CHECK_STR(at(json, "workers.1.parked_max"), "1");
-    CHECK_STR(at(json, "ports.0.mac"), "02:00:00:00:00:01");
-    CHECK_STR(at(json, "storage.healthy"), "false");
-    CHECK_STR(at(json, "storage.last_error"), "28");
-    CHECK_STR(at(json, "health.0.text"), "disk full");
+    CHECK_STR(text_at(json, "workers.1.parked_max"), "1");
+    CHECK_STR(text_at(json, "ports.0.mac"), "02:00:00:00:00:01");
+    CHECK_STR(text_at(json, "storage.healthy"), "false");
+    CHECK_STR(text_at(json, "storage.last_error"), "28");
+    CHECK_STR(text_at(json, "health.0.text"), "disk full");
     json_decref(json);
     json = call(&bench, "server.version", "{}");
-    CHECK_STR(at(json, "product"), "tandem6");
-    CHECK_STR(at(json, "api"), METHODS_API_VERSION);
-    CHECK_STR(at(json, "git"), "null");
-    CHECK_STR(at(json, "protocol.0"), "9915");
+    CHECK_STR(text_at(json, "product"), "tandem6");
+    CHECK_STR(text_at(json, "api"), METHODS_API_VERSION);
+    CHECK_STR(text_at(json, "git"), "null");
+    CHECK_STR(text_at(json, "protocol.0"), "9915");
     json_decref(json);
     json = call(&bench, "rpc.ping", "{}");
-    CHECK_STR(at(json, "now"), "2025-12-25T17:46:40Z");
+    CHECK_STR(text_at(json, "now"), "2025-12-25T17:46:40Z");
     json_decref(json);
     json = call(&bench, "rpc.discover", "{}");
     CHECK_EQ(json_array_size(json_object_get(json, "methods")), method_count());
@@ -299,22 +74,22 @@ static void test_lease_get(void)
     load(&bench, na(1), 1, BINDING_ACTIVE);
     load(&bench, pd(2), 2, BINDING_FREE);
     json = call(&bench, "lease.get", "{\"address\":\"2001:db8:17::101\"}");
-    CHECK_STR(at(json, "type"), "na");
-    CHECK_STR(at(json, "address"), "2001:db8:17::101");
-    CHECK_STR(at(json, "prefix"), "");
-    CHECK_STR(at(json, "state"), "active");
-    CHECK_STR(at(json, "duid"), "00030001000000010000");
-    CHECK_STR(at(json, "iaid"), "1");
-    CHECK_STR(at(json, "link"), "olt-17");
-    CHECK_STR(at(json, "valid_until"), "2025-12-25T17:48:21Z");
-    CHECK_STR(at(json, "valid_for_s"), "101");
-    CHECK_STR(at(json, "remote_id"), "6f6c7431");
-    CHECK_STR(at(json, "remote_enterprise"), "3561");
+    CHECK_STR(text_at(json, "type"), "na");
+    CHECK_STR(text_at(json, "address"), "2001:db8:17::101");
+    CHECK_STR(text_at(json, "prefix"), "");
+    CHECK_STR(text_at(json, "state"), "active");
+    CHECK_STR(text_at(json, "duid"), "00030001000000010000");
+    CHECK_STR(text_at(json, "iaid"), "1");
+    CHECK_STR(text_at(json, "link"), "olt-17");
+    CHECK_STR(text_at(json, "valid_until"), "2025-12-25T17:48:21Z");
+    CHECK_STR(text_at(json, "valid_for_s"), "101");
+    CHECK_STR(text_at(json, "remote_id"), "6f6c7431");
+    CHECK_STR(text_at(json, "remote_enterprise"), "3561");
     json_decref(json);
     json = call(&bench, "lease.get", "{\"prefix\":\"2001:db8:4000:200::/56\"}");
-    CHECK_STR(at(json, "type"), "pd");
-    CHECK_STR(at(json, "prefix"), "2001:db8:4000:200::/56");
-    CHECK_STR(at(json, "state"), "free");
+    CHECK_STR(text_at(json, "type"), "pd");
+    CHECK_STR(text_at(json, "prefix"), "2001:db8:4000:200::/56");
+    CHECK_STR(text_at(json, "state"), "free");
     json_decref(json);
     expect_error(&bench, "lease.get", "{\"address\":\"2001:db8:17::102\"}", JSONRPC_NOT_FOUND);
     expect_error(&bench, "lease.get", "{}", JSONRPC_INVALID_PARAMS);
@@ -472,19 +247,19 @@ static void test_pools(void)
     load(&bench, pd(0), 4, BINDING_ACTIVE);
     json = call(&bench, "pool.list", "{\"link\":\"olt-17\"}");
     CHECK_EQ(json_array_size(json_object_get(json, "pools")), 2);
-    CHECK_STR(at(json, "pools.0.link"), "olt-17");
-    CHECK_STR(at(json, "pools.0.type"), "na");
-    CHECK_STR(at(json, "pools.0.range"), "2001:db8:17::100/120");
-    CHECK_STR(at(json, "pools.0.total"), "256");
-    CHECK_STR(at(json, "pools.0.used"), "1");
-    CHECK_STR(at(json, "pools.0.declined"), "1");
-    CHECK_STR(at(json, "pools.0.waiting"), "1");
-    CHECK_STR(at(json, "pools.0.free"), "253");
-    CHECK_STR(at(json, "pools.0.delegated_length"), "null");
-    CHECK_STR(at(json, "pools.0.as_of"), "2025-12-25T17:46:40Z");
-    CHECK_STR(at(json, "pools.1.delegated_length"), "56");
-    CHECK_STR(at(json, "pools.1.total"), "1048576");
-    CHECK_STR(at(json, "pools.1.used"), "1");
+    CHECK_STR(text_at(json, "pools.0.link"), "olt-17");
+    CHECK_STR(text_at(json, "pools.0.type"), "na");
+    CHECK_STR(text_at(json, "pools.0.range"), "2001:db8:17::100/120");
+    CHECK_STR(text_at(json, "pools.0.total"), "256");
+    CHECK_STR(text_at(json, "pools.0.used"), "1");
+    CHECK_STR(text_at(json, "pools.0.declined"), "1");
+    CHECK_STR(text_at(json, "pools.0.waiting"), "1");
+    CHECK_STR(text_at(json, "pools.0.free"), "253");
+    CHECK_STR(text_at(json, "pools.0.delegated_length"), "null");
+    CHECK_STR(text_at(json, "pools.0.as_of"), "2025-12-25T17:46:40Z");
+    CHECK_STR(text_at(json, "pools.1.delegated_length"), "56");
+    CHECK_STR(text_at(json, "pools.1.total"), "1048576");
+    CHECK_STR(text_at(json, "pools.1.used"), "1");
     json_decref(json);
     json = call(&bench, "pool.list", "{\"link\":\"x\"}");
     CHECK_EQ(json_array_size(json_object_get(json, "pools")), 0);
@@ -506,9 +281,9 @@ static void test_pool_walk(void)
         load(&bench, pd(i), i, BINDING_ACTIVE);
     }
     json = call(&bench, "pool.list", "{}"); /* too many to count on the spot */
-    CHECK_STR(at(json, "pools.1.used"), "null");
-    CHECK_STR(at(json, "pools.1.as_of"), "null");
-    CHECK_STR(at(json, "pools.1.reserved"), "0");
+    CHECK_STR(text_at(json, "pools.1.used"), "null");
+    CHECK_STR(text_at(json, "pools.1.as_of"), "null");
+    CHECK_STR(text_at(json, "pools.1.reserved"), "0");
     json_decref(json);
     while (methods_pool_step(bench.methods) && steps < 1000) {
         steps++;
@@ -517,13 +292,13 @@ static void test_pool_walk(void)
     bench.now += 5;
     CHECK(!methods_pool_step(bench.methods)); /* it rests */
     json = call(&bench, "pool.list", "{}");
-    CHECK_STR(at(json, "pools.1.used"), "250000");
-    CHECK_STR(at(json, "pools.1.as_of"), "2025-12-25T17:46:40Z");
+    CHECK_STR(text_at(json, "pools.1.used"), "250000");
+    CHECK_STR(text_at(json, "pools.1.as_of"), "2025-12-25T17:46:40Z");
     json_decref(json);
     bench.now += METHODS_POOL_REST_S;
     CHECK(methods_pool_step(bench.methods)); /* and begins again */
     json = call(&bench, "pool.list", "{}");  /* still the complete count */
-    CHECK_STR(at(json, "pools.1.used"), "250000");
+    CHECK_STR(text_at(json, "pools.1.used"), "250000");
     json_decref(json);
     bench_close(&bench);
 }
@@ -535,22 +310,22 @@ static void test_stats(void)
 
     bench_open(&bench);
     json = call(&bench, "stats.get", "{}");
-    CHECK_STR(at(json, "counters.rx_solicit"), "7");
+    CHECK_STR(text_at(json, "counters.rx_solicit"), "7");
     CHECK(json_is_string(json_object_get(json_object_get(json, "counters"), "tx_reply")));
-    CHECK_STR(at(json, "counters.tx_reply"), "9007199254740993");
+    CHECK_STR(text_at(json, "counters.tx_reply"), "9007199254740993");
     CHECK_EQ(json_object_size(json_object_get(json, "counters")), COUNTER_COUNT);
-    CHECK_STR(at(json, "gauges.leases_max"), "400000");
-    CHECK_STR(at(json, "gauges.journal_records"), "12");
-    CHECK_STR(at(json, "histograms.0.name"), "hold");
-    CHECK_STR(at(json, "histograms.0.p99"), "10");
+    CHECK_STR(text_at(json, "gauges.leases_max"), "400000");
+    CHECK_STR(text_at(json, "gauges.journal_records"), "12");
+    CHECK_STR(text_at(json, "histograms.0.name"), "hold");
+    CHECK_STR(text_at(json, "histograms.0.p99"), "10");
     json_decref(json);
     json = call(&bench, "stats.get", "{\"zeros\":false,\"group\":\"rx\"}");
-    CHECK_STR(at(json, "counters"), "{\"rx_solicit\":7}");
+    CHECK_STR(text_at(json, "counters"), "{\"rx_solicit\":7}");
     json_decref(json);
     json = call(&bench, "stats.get", "{\"names\":[\"rx_solicit\",\"uptime_s\"]}");
-    CHECK_STR(at(json, "counters"), "{\"rx_solicit\":7}");
-    CHECK_STR(at(json, "gauges"), "{\"uptime_s\":90}");
-    CHECK_STR(at(json, "histograms"), "[]");
+    CHECK_STR(text_at(json, "counters"), "{\"rx_solicit\":7}");
+    CHECK_STR(text_at(json, "gauges"), "{\"uptime_s\":90}");
+    CHECK_STR(text_at(json, "histograms"), "[]");
     json_decref(json);
     bench_close(&bench);
 }
@@ -562,16 +337,16 @@ static void test_config(void)
 
     bench_open(&bench);
     json = call(&bench, "config.get", "{}");
-    CHECK_STR(at(json, "config.links.0.name"), "olt-17");
-    CHECK_STR(at(json, "config.server.allocation_secret"), "(hidden)");
-    CHECK_STR(at(json, "revision"), "1");
-    CHECK_EQ(strlen(at(json, "digest")), 16);
+    CHECK_STR(text_at(json, "config.links.0.name"), "olt-17");
+    CHECK_STR(text_at(json, "config.server.allocation_secret"), "(hidden)");
+    CHECK_STR(text_at(json, "revision"), "1");
+    CHECK_EQ(strlen(text_at(json, "digest")), 16);
     json_decref(json);
     json = call(&bench, "config.get", "{\"path\":\"/server/allocation_secret\"}");
-    CHECK_STR(at(json, "config"), "(hidden)");
+    CHECK_STR(text_at(json, "config"), "(hidden)");
     json_decref(json);
     json = call(&bench, "config.get", "{\"path\":\"/links/0/lifetimes/valid_s\"}");
-    CHECK_STR(at(json, "config"), "3600");
+    CHECK_STR(text_at(json, "config"), "3600");
     json_decref(json);
     expect_error(&bench, "config.get", "{\"path\":\"/links/1\"}", JSONRPC_NOT_FOUND);
     expect_error(&bench, "config.get", "{\"path\":\"links\"}", JSONRPC_NOT_FOUND);
@@ -579,7 +354,7 @@ static void test_config(void)
     expect_error(&bench, "config.get", "{\"path\":\"/~2\"}", JSONRPC_NOT_FOUND);
     expect_error(&bench, "config.get", "{\"redact\":false}", JSONRPC_UNAUTHORIZED);
     json = call_as(&bench, JSONRPC_ROLES_ALL, "config.get", "{\"redact\":false}");
-    CHECK_STR(at(json, "config.server.allocation_secret"), "00112233445566778899aabbccddeeff");
+    CHECK_STR(text_at(json, "config.server.allocation_secret"), "00112233445566778899aabbccddeeff");
     json_decref(json);
     bench_close(&bench);
 }
@@ -592,24 +367,24 @@ static void test_config_test(void)
     json_t *json;
 
     bench_open(&bench);
-    (void)snprintf(params, sizeof(params), "{\"config\":%s}", config_text);
+    (void)snprintf(params, sizeof(params), "{\"config\":%s}", bench_config_text);
     json = call(&bench, "config.test", params);
-    CHECK_STR(at(json, "valid"), "true");
-    CHECK_STR(at(json, "errors"), "[]");
+    CHECK_STR(text_at(json, "valid"), "true");
+    CHECK_STR(text_at(json, "errors"), "[]");
     json_decref(json);
     json = call(&bench, "config.test", "{\"config\":{\"server\":{\"nam\":1}}}");
-    CHECK_STR(at(json, "valid"), "false");
-    CHECK(strlen(at(json, "errors.0.text")) > 0);
+    CHECK_STR(text_at(json, "valid"), "false");
+    CHECK(strlen(text_at(json, "errors.0.text")) > 0);
     json_decref(json);
     json = call(&bench, "config.test", "{\"config\":5}");
-    CHECK_STR(at(json, "valid"), "false");
+    CHECK_STR(text_at(json, "valid"), "false");
     json_decref(json);
     size = (size_t)snprintf(text, sizeof(text), "{\\n\\n  \\\"servers\\\": {}\\n}");
     CHECK(size < sizeof(text));
     (void)snprintf(params, sizeof(params), "{\"text\":\"%s\"}", text);
     json = call(&bench, "config.test", params);
-    CHECK_STR(at(json, "valid"), "false");
-    CHECK_STR(at(json, "errors.0.line"), "3");
+    CHECK_STR(text_at(json, "valid"), "false");
+    CHECK_STR(text_at(json, "errors.0.line"), "3");
     json_decref(json);
     expect_error(&bench, "config.test", "{}", JSONRPC_INVALID_PARAMS);
     bench_close(&bench);
