@@ -216,15 +216,17 @@ int server_relationship_of(const struct policy *policy, const struct resource *r
                                     : policy->links[link].relationship;
 }
 
-/* True when a later version of the lease is known to be durable: records of two rings may reach the
- * disk in any order (design invariant 7). */
+/* True when the record must not become the slot's mark, since records of two rings may reach the
+ * disk in any order (design invariant 7): a later version of the lease is known to be durable, or
+ * the slot has another resource's lease by now, whose mark may be there. */
 static bool is_overtaken(const struct server *server, uint32_t slot, const struct lease *lease)
 {
     struct lease_found found;
 
-    return store_read(server->store, slot, &found) && found.lease.version > lease->version &&
-           resource_equal(&found.lease.resource, &lease->resource) &&
-           dirty_is_durable(server->dirty, slot, &found.lease);
+    return store_read(server->store, slot, &found) &&
+           (!resource_equal(&found.lease.resource, &lease->resource) ||
+            (found.lease.version > lease->version &&
+             dirty_is_durable(server->dirty, slot, &found.lease)));
 }
 
 /* The partner of the lease's relationship must hear of it. */

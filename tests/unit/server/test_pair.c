@@ -74,6 +74,32 @@ static void test_endings_are_acknowledged(void)
     pair_close(&pair);
 }
 
+/* A slot's former lease's record that reaches the disk after the present one's says nothing of it:
+ * records of two rings come in any order. Once it took the mark, and updates stood still. */
+static void test_record_of_a_former_lease(void)
+{
+    uint8_t record[CHANGE_RECORD_MAX];
+    struct lease_found found;
+    struct lease former;
+    struct server *server;
+    struct reply reply;
+    struct pair pair;
+
+    pair_open_normal(&pair);
+    CHECK(lease_get(&pair, PRIMARY, 1, &reply));
+    pump(&pair);
+    server = pair.nodes[PRIMARY].h.server;
+    found = found_at(&pair, PRIMARY, &reply.address);
+    CHECK(dirty_is_durable(server->dirty, found.slot, &found.lease));
+    former = found.lease;
+    former.resource.prefix.lo += 2;
+    server_on_durable(
+        server, found.slot,
+        (struct span){record, record_lease_encode(&former, former.version, false, record)});
+    CHECK(dirty_is_durable(server->dirty, found.slot, &found.lease));
+    pair_close(&pair);
+}
+
 static void test_cut_and_rejoin(void)
 {
     struct reply before, at_primary, at_secondary, renewed, ended;
@@ -247,6 +273,7 @@ static const struct check_test tests[] = {
     {"empty_to_normal", test_empty_to_normal},
     {"worked_example", test_worked_example},
     {"endings_are_acknowledged", test_endings_are_acknowledged},
+    {"record_of_a_former_lease", test_record_of_a_former_lease},
     {"cut_and_rejoin", test_cut_and_rejoin},
     {"crash_and_recover", test_crash_and_recover},
     {"storage_lost", test_storage_lost},
