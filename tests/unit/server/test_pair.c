@@ -2,6 +2,7 @@
  * resynchronisation after each kind of loss. */
 #include "check.h"
 #include "pair_harness.h"
+#include "server/dirty.h"
 
 static void test_empty_to_normal(void)
 {
