@@ -213,6 +213,11 @@ static int env_lease_act(void *ctx, const struct lease_act *act, struct lease_fo
     return lease_act(((struct status *)ctx)->server, act, env_now(ctx), ret_found, ret_position);
 }
 
+static int env_lease_add(void *ctx, const struct lease_add *add, uint64_t *ret_position)
+{
+    return lease_add(((struct status *)ctx)->server, add, env_now(ctx), ret_position);
+}
+
 static bool env_is_durable(void *ctx, uint64_t position)
 {
     return lease_act_is_durable(((struct status *)ctx)->server, position);
@@ -245,6 +250,7 @@ struct methods_env status_env(struct status *status)
         .time = env_time,
         .wake = env_wake,
         .lease_act = env_lease_act,
+        .lease_add = env_lease_add,
         .is_durable = env_is_durable,
         .confirm_clock = env_confirm_clock,
         .ctx = status,

@@ -70,7 +70,7 @@ static enum counter counter_of(enum lease_act_type type)
     return COUNTER_lease_freed;
 }
 
-static bool is_silent(const struct server *server, sec_t now)
+bool lease_act_is_silent(const struct server *server, sec_t now)
 {
     uint32_t alarms = atomic_load_explicit(&server->alarms, memory_order_relaxed);
     sec_t until = atomic_load_explicit(&server->operating_until_s, memory_order_relaxed);
@@ -100,7 +100,7 @@ static int act_once(struct server *server, const struct lease_act *act, sec_t no
     if (!grant_allows(grant)) {
         return -EPERM;
     }
-    if (is_silent(server, now)) {
+    if (lease_act_is_silent(server, now)) {
         return -EIO;
     }
     if (act->dry) {

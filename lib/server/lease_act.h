@@ -39,6 +39,29 @@ static inline bool lease_act_suits(const struct lease_act *act, const struct lea
     return lease->status == (act->type == LEASE_ACT_CLEAR ? BINDING_ABANDONED : BINDING_ACTIVE);
 }
 
+/* A lease that a client shall have. */
+struct lease_add {
+    struct resource resource;
+    struct span duid;
+    uint32_t iaid;
+    bool dry; /* only tell whether it could be done */
+};
+
+/* Gives it, as if the client had asked for it by REQUEST, without relay: the same decision by the
+ * link's lifetimes, reservations, the failover state and shares (lease_add.c). 0 and position as
+ * above. Nothing is done on
+ * -EALREADY: the client has it;
+ * -EEXIST: it has another one in that IA;
+ * -EBUSY: another client has it, or it rests or waits for the partner;
+ * -EDOM: it is in no pool and not reserved, or nobody's to have;
+ * -EXDEV: it is not this server's to give to that client: the partner's share, a pool or
+ * reservation for others; -EPERM, -EIO, -EAGAIN, -ENOSPC, -ENOMEM: as above. */
+int lease_add(struct server *server, const struct lease_add *add, sec_t now,
+              uint64_t *ret_position) MUST_CHECK;
+
+/* True when nothing may be promised now: lease_act and lease_add say -EIO then. */
+bool lease_act_is_silent(const struct server *server, sec_t now);
+
 /* True when all up to that position is on stable storage. */
 bool lease_act_is_durable(const struct server *server, uint64_t position);
 

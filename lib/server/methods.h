@@ -87,6 +87,7 @@ struct methods_program {
 struct relation;
 struct fo_time;
 struct lease_act; /* lease_act.h */
+struct lease_add;
 struct audit;
 struct events;
 struct event_cursor;
@@ -120,6 +121,7 @@ struct methods_env {
     /* lease_act; NULL: leases cannot be changed. */
     int (*lease_act)(void *ctx, const struct lease_act *act, struct lease_found *ret_found,
                      uint64_t *ret_position);
+    int (*lease_add)(void *ctx, const struct lease_add *add, uint64_t *ret_position); /* likewise */
     bool (*is_durable)(void *ctx, uint64_t position); /* NULL: everything is, always */
     void (*program)(void *ctx, struct methods_program *ret_program); /* with program_ctx */
     void *program_ctx;

@@ -1,4 +1,4 @@
-/* lease.release and lease.declined_clear: leases changed by the operator's word.
+/* lease.add, lease.release and lease.declined_clear: leases changed by the operator's word.
  *
  * The change goes the way of a client's (lease_act.h); the answer leaves when it is durable, as a
  * client's would. The partner hears of it as of every change. */
@@ -58,8 +58,32 @@ static const struct field release_fields[] = {
     {.type = FIELD_END},
 };
 
+static const struct field add_fields[] = {
+    RESOURCE_FIELDS,
+    {.name = "duid",
+     .type = FIELD_HEX,
+     .required = true,
+     .min = DUID_SIZE_MIN,
+     .max = DUID_SIZE_MAX,
+     .help = "The client's."},
+    {.name = "iaid",
+     .type = FIELD_INTEGER,
+     .required = true,
+     .min = 0,
+     .max = UINT32_MAX,
+     .help = "Of the client's IA that shall hold it."},
+    CHANGE_FIELDS,
+    {.type = FIELD_END},
+};
+
 static const struct field clear_fields[] = {
     RESOURCE_FIELDS, MANY_FIELDS, CHANGE_FIELDS, {.type = FIELD_END}};
+
+static int leases_fixed(struct jsonrpc_call *call)
+{
+    return jsonrpc_fail(call, JSONRPC_WRONG_STATE, "not_here",
+                        "this server's leases cannot be changed");
+}
 
 /* What became of it, for the caller. */
 static int act_fail(struct jsonrpc_call *call, const struct lease_act *act,
@@ -210,11 +234,77 @@ static int act_many(struct jsonrpc_call *call, struct lease_act *act)
 static int act_run(struct jsonrpc_call *call, struct lease_act *act)
 {
     if (methods_env(call)->lease_act == NULL) {
-        return jsonrpc_fail(call, JSONRPC_WRONG_STATE, "not_here",
-                            "this server's leases cannot be changed");
+        return leases_fixed(call);
     }
     act->dry = json_is_true(json_object_get(call->params, "dry_run"));
     return json_object_get(call->params, "filter") ? act_many(call, act) : act_one(call, act);
+}
+
+/* Why the client does not get it. */
+static int add_fail(struct jsonrpc_call *call, int r)
+{
+    static const struct {
+        int error;
+        enum jsonrpc_code code;
+        const char *reason, *text;
+    } rows[] = {
+        {-EALREADY, JSONRPC_ALREADY_EXISTS, "has_it", "the client has that lease already"},
+        {-EEXIST, JSONRPC_ALREADY_EXISTS, "has_another",
+         "the client has another lease in that IA; lease.list filter.duid shows it"},
+        {-EBUSY, JSONRPC_CONFLICT, "held",
+         "another client has it, or it rests, or waits for the partner; lease.get shows which"},
+        {-EDOM, JSONRPC_OUTSIDE_POOLS, "outside_pools",
+         "it is in no pool of any link, nor reserved"},
+        {-EXDEV, JSONRPC_NOT_OWNER, "not_owner",
+         "it is not this server's to give to that client: the partner's share, or a pool or "
+         "reservation for others"},
+        {-EPERM, JSONRPC_PEER, "failover_state",
+         "the state of its failover relationship gives this server no right to give leases now; "
+         "failover.explain says why"},
+        {-EIO, JSONRPC_STORAGE_UNAVAILABLE, "not_changed",
+         "the log cannot be written: nothing is changed; see server.status"},
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        if (rows[i].error == r) {
+            return jsonrpc_fail(call, rows[i].code, rows[i].reason, "%s", rows[i].text);
+        }
+    }
+    return jsonrpc_fail(call, JSONRPC_STORAGE_UNAVAILABLE, "busy",
+                        "no room for it now: nothing is changed; try again");
+}
+
+static int lease_add_call(struct jsonrpc_call *call)
+{
+    const struct methods_env *env = methods_env(call);
+    uint8_t octets[DUID_SIZE_MAX];
+    struct lease_add add = {
+        .iaid = (uint32_t)json_integer_value(json_object_get(call->params, "iaid")),
+        .duid = {octets, 0},
+        .dry = json_is_true(json_object_get(call->params, "dry_run")),
+    };
+    struct lease_found found;
+    struct lease_view view;
+    int code = lease_resource_read(call, &add.resource), r;
+
+    if (code) {
+        return code;
+    }
+    if (env->lease_add == NULL) {
+        return leases_fixed(call);
+    }
+    (void)field_octets_read(json_string_value(json_object_get(call->params, "duid")), false, octets,
+                            sizeof(octets), &add.duid.size);
+    r = env->lease_add(env->ctx, &add, &call->wait);
+    if (r) {
+        return add_fail(call, r);
+    }
+    call->result = json_pack("{s:b, s:n}", "applied", !add.dry, "lease");
+    if (store_find(env->store, &add.resource, &found)) {
+        view = lease_view_make(env->policy(env->ctx), &found.lease, env->now(env->ctx));
+        (void)json_object_set_new(call->result, "lease", lease_json(&view, LEASE_FIELDS_ALL));
+    }
+    return 0;
 }
 
 static int lease_release_call(struct jsonrpc_call *call)
@@ -248,6 +338,13 @@ static int lease_declined_clear(struct jsonrpc_call *call)
     "storage."
 
 const struct jsonrpc_method methods_lease_act_table[] = {
+    {"lease.add", JSONRPC_ROLE_OPERATE, true, add_fields, lease_add_call,
+     "Gives a lease to a client as if it had asked for it on the link: by the link's lifetimes, "
+     "its "
+     "reservation, and only what this server may give. The client is not told: it gets the lease "
+     "when it asks, and loses it when it does not within the lifetime.",
+     "{applied, lease}, once it is on stable storage; with dry_run the lease that is there, or "
+     "null"},
     {"lease.release", JSONRPC_ROLE_OPERATE, true, release_fields, lease_release_call,
      "Ends an active lease as if its client had released it. The client is not told and uses it "
      "until "

@@ -13,7 +13,7 @@ from http_lab import HttpServer
 from lab import ROOT, LabError, RpcError, wait_for
 from loadgen import Load
 from suite import Scenario, expect, expect_equal, expect_in, scenario
-from wire import Asker
+from wire import Asker, duid
 
 sys.path.append(os.path.join(ROOT, "tests", "pair"))
 from pair import Pair   # noqa: E402
@@ -79,14 +79,14 @@ class Leases(HttpServer):
     secure = True
     access = ({"roles": ["operate"], "common_name": "operate"}, {"roles": ["view"], "common_name": "view"},
               {"roles": ["admin", "operate"], "common_name": "admin"})
-    tests = ("released_over_both", "dry_run_changes_nothing", "refused", "counted", "quarantine_and_clear", "many", "batch",
+    tests = ("released_over_both", "dry_run_changes_nothing", "refused", "counted", "quarantine_and_clear", "many", "added", "batch",
              "caller_gone", "audited", "waits_for_the_disk", "there_after_a_crash")
 
     def set_up(self):
         super().set_up()
-        asker = Asker(self.lab, self.peer, "c0")
+        self.asker = Asker(self.lab, self.peer, "c0")
         for number in range(1, LEASES + 1):
-            expect(asker.solicit_rapid(number), f"no answer to Solicit {number} with Rapid Commit")
+            expect(self.asker.solicit_rapid(number), f"no answer to Solicit {number} with Rapid Commit")
         self.active = [lease["address"] for lease in self.server.leases(state="active")]
         expect_equal("active leases", len(self.active), LEASES)
 
@@ -192,6 +192,28 @@ class Leases(HttpServer):
             expect_equal(f"{name}: cleared", [row["address"] for row in result["leases"]], seen)
             expect_equal(f"{name}: state", self.state(lease["address"]), "free")
 
+    def added(self):
+        """The client is given it when it comes."""
+        for number, (name, rpc) in enumerate(self.both(), 501):
+            wanted = {"address": f"2001:db8:16::{number}", "duid": duid(number).hex(), "iaid": number}
+            result = rpc("lease.add", dry_run=True, **wanted)
+            expect_equal(f"{name}: dry run", (result["applied"], result["lease"]), (False, None))
+            lease = rpc("lease.add", **wanted)["lease"]
+            expect_equal(f"{name}: the lease", {key: lease[key] for key in (*wanted, "state")},
+                         {**wanted, "state": "active"})
+            expect(self.asker.solicit_rapid(number), f"{name}: no answer to the client")
+            expect_equal(f"{name}: what the client has",
+                         [row["address"] for row in self.server.leases(duid=wanted["duid"], state="active")],
+                         [wanted["address"]])
+            self.active.append(wanted["address"])
+            for params, code, reason in (
+                    (wanted, 1002, "has_it"), ({**wanted, "address": "2001:db8:16::77"}, 1002, "has_another"),
+                    ({**wanted, "duid": "0003000177"}, 1004, "held"),
+                    ({**wanted, "address": "2001:db8:77::1"}, 1007, "outside_pools"),
+                    ({**wanted, "iaid": -1}, -32602, "invalid_param"), ({"address": "::1"}, -32602, "invalid_param"),
+                    ({"duid": "0003000177", "iaid": 1}, -32602, "invalid_param")):
+                expect_equal(f"{name}: {params}", refusal(rpc, "lease.add", **params), (code, reason))
+
     def batch(self):
         first, second = self.active.pop(), self.active.pop()
 
@@ -274,7 +296,7 @@ class LeasesOfAPair(Scenario):
     """A pair: what either operator may take back, and when."""
 
     name = "leases-pair"
-    tests = ("the_partners_lease", "the_partners_free_prefix", "quarantine_at_both", "no_right_while_starting",
+    tests = ("the_partners_lease", "the_partners_free_prefix", "the_partners_share", "quarantine_at_both", "no_right_while_starting",
              "released_when_cut_off")
 
     def set_up(self):
@@ -292,7 +314,8 @@ class LeasesOfAPair(Scenario):
 
     def wait_free(self, prefix):
         wait_for(f"{prefix} to be free at both",
-                 lambda: all(server.lease(prefix)["state"].startswith("free") for server in self.pair.servers.values()))
+                 lambda: all((server.lease(prefix) or {"state": ""})["state"].startswith("free")
+                             for server in self.pair.servers.values()))
 
     def the_partners_lease(self):
         """The primary gave it; the secondary releases it, and it is free when both know."""
@@ -305,6 +328,22 @@ class LeasesOfAPair(Scenario):
     def the_partners_free_prefix(self):
         theirs = next(iter(self.pair.a.leases(state="free_backup", type="pd")))["prefix"]
         expect_equal("refusal", refusal(self.pair.a.rpc, "lease.release", prefix=theirs), (-32004, "not_active"))
+
+    def the_partners_share(self):
+        """Addresses by their lowest bit, prefixes by who has them free."""
+        client = {"duid": "00030001020304", "iaid": 1}
+        theirs = next(iter(self.pair.a.leases(state="free_backup", type="pd")))["prefix"]
+        for side, mine, others in ((self.pair.a, "2001:db8:17::1:1", "2001:db8:17::1:2"),
+                                   (self.pair.b, "2001:db8:17::1:4", "2001:db8:17::1:3")):
+            expect_equal("refusal", refusal(side.rpc, "lease.add", address=others, **client), (1005, "not_owner"))
+            expect_equal("its own", side.rpc("lease.add", address=mine, **client)["lease"]["state"], "active")
+            side.rpc("lease.release", address=mine)
+            self.wait_free(mine)
+        expect_equal("refusal", refusal(self.pair.a.rpc, "lease.add", prefix=theirs, **client), (1005, "not_owner"))
+        expect_equal("its own", self.pair.b.rpc("lease.add", prefix=theirs, **client)["lease"]["state"], "active")
+        self.pair.wait_settled()
+        self.pair.a.rpc("lease.release", prefix=theirs)
+        self.wait_free(theirs)
 
     def quarantine_at_both(self):
         prefix = self.held.pop()

@@ -50,6 +50,13 @@ static int desk_lease_act(void *ctx, const struct lease_act *act, struct lease_f
                      ret_position);
 }
 
+static int desk_lease_add(void *ctx, const struct lease_add *add, uint64_t *ret_position)
+{
+    const struct desk *desk = ctx;
+
+    return lease_add(desk->pair->nodes[desk->node].h.server, add, desk->pair->now.s, ret_position);
+}
+
 static bool desk_is_durable(void *ctx, uint64_t position)
 {
     const struct desk *desk = ctx;
@@ -75,6 +82,7 @@ void desk_open(struct desk *desk, struct pair *pair, unsigned node)
         .time = desk_time,
         .wake = desk_wake,
         .lease_act = desk_lease_act,
+        .lease_add = desk_lease_add,
         .is_durable = desk_is_durable,
         .ctx = desk,
     };

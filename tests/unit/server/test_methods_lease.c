@@ -231,6 +231,79 @@ static void test_quarantine(void)
     pair_close(&pair);
 }
 
+#define ADD_DUID "00:03:00:01:0a:0b:0c:0d:0e:0f"
+
+/* What one server may give to a client that has not asked, and what it may not. */
+static void test_add(void)
+{
+    static const char more[] = ", \"iaid\": 7, \"duid\": \"" ADD_DUID "\"";
+    static const char other[] = ", \"iaid\": 7, \"duid\": \"00:03:00:01:01:01:01:01:01:01\"";
+    struct resource odd = {.length = 0}, even, prefix, theirs = {.length = 0}, outside;
+    struct lease_found found;
+    struct reply reply;
+    struct desk desk;
+    struct pair pair;
+    json_t *json;
+
+    pair_open_normal(&pair);
+    desk_open(&desk, &pair, PRIMARY);
+    CHECK(lease_get(&pair, PRIMARY, 1, &reply)); /* learns where the pools are */
+    pump(&pair);
+    odd = even = outside = reply.address;
+    odd.prefix.lo ^= 2;
+    even.prefix.lo ^= 1;
+    outside.prefix.hi ^= 1ULL << 40;
+    for (uint32_t slot = 0; slot < store_slot_max(pair.nodes[PRIMARY].h.server->store); slot++) {
+        if (store_read(pair.nodes[PRIMARY].h.server->store, slot, &found) &&
+            found.lease.status == BINDING_FREE_BACKUP &&
+            found.lease.resource.type == LEASE_TYPE_PD) {
+            theirs = found.lease.resource;
+        }
+    }
+    CHECK(theirs.length != 0);
+    prefix = reply.prefix;
+    do { /* the next one of the pool that is the primary's */
+        prefix.prefix.hi =
+            (prefix.prefix.hi & ~0x1f00ULL) | ((prefix.prefix.hi + 0x100) & 0x1f00ULL);
+    } while (status_at(&pair, PRIMARY, &prefix) == BINDING_FREE_BACKUP);
+    json = call(&desk, "lease.add",
+                params_of(&odd, ", \"iaid\": 7, \"dry_run\": true, \"duid\": \"" ADD_DUID "\""));
+    CHECK(!is_true(json, "applied") && json_is_null(json_object_get(json, "lease")) && !desk.waits);
+    json_decref(json);
+    refused(&desk, "lease.add", params_of(&even, more), JSONRPC_NOT_OWNER, "not_owner");
+    refused(&desk, "lease.add", params_of(&theirs, more), JSONRPC_NOT_OWNER, "not_owner");
+    refused(&desk, "lease.add", params_of(&outside, more), JSONRPC_OUTSIDE_POOLS, "outside_pools");
+    refused(&desk, "lease.add", params_of(&reply.address, more), JSONRPC_CONFLICT, "held");
+    refused(&desk, "lease.add", params_of(&odd, ""), JSONRPC_INVALID_PARAMS, "invalid_param");
+    changed(&desk, "lease.add", params_of(&odd, more), "active");
+    changed(&desk, "lease.add", params_of(&prefix, more), "active");
+    CHECK_EQ(harness_counter(&pair.nodes[PRIMARY].h, COUNTER_lease_created), 4);
+    refused(&desk, "lease.add", params_of(&odd, more), JSONRPC_ALREADY_EXISTS, "has_it");
+    odd.prefix.lo ^= 4;
+    refused(&desk, "lease.add", params_of(&odd, more), JSONRPC_ALREADY_EXISTS, "has_another");
+    refused(&desk, "lease.add", params_of(&prefix, other), JSONRPC_CONFLICT, "held");
+    pass(&pair, 5);
+    CHECK_EQ(status_at(&pair, SECONDARY, &prefix), BINDING_ACTIVE);
+    found = found_at(&pair, PRIMARY, &prefix);
+    CHECK_EQ(found.lease.iaid, 7);
+    CHECK_EQ(found.lease.times.valid_lifetime_s, MCLT_S); /* no longer than the partner expects */
+    CHECK_EQ(stores_differ(&pair), 0);
+    /* The client never came. */
+    pass(&pair, MCLT_S + 60);
+    CHECK_EQ(status_at(&pair, PRIMARY, &prefix), BINDING_FREE);
+    CHECK_EQ(stores_differ(&pair), 0);
+    methods_free(desk.methods);
+
+    pair_kill(&pair, PRIMARY);
+    pair_restart(&pair, PRIMARY);
+    desk_open(&desk, &pair, PRIMARY);
+    refused(&desk, "lease.add", params_of(&odd, more), JSONRPC_PEER, "failover_state");
+    atomic_store(&pair.nodes[PRIMARY].h.server->alarms, ALARM_STORAGE);
+    refused(&desk, "lease.add", params_of(&odd, more), JSONRPC_STORAGE_UNAVAILABLE, "not_changed");
+    methods_free(desk.methods);
+    pair_close(&pair);
+}
+
 /* How many leases the call changed; *ret_cursor: the next one, as JSON text. */
 static size_t many(struct desk *desk, const char *filter, const char *more, char ret_cursor[64])
 {
@@ -355,9 +428,14 @@ static void test_durable(void)
 }
 
 static const struct check_test tests[] = {
-    {"release", test_release}, {"partners_part", test_partners_part}, {"cut_off", test_cut_off},
-    {"refused", test_refused}, {"quarantine", test_quarantine},       {"durable", test_durable},
+    {"release", test_release},
+    {"partners_part", test_partners_part},
+    {"cut_off", test_cut_off},
+    {"refused", test_refused},
+    {"quarantine", test_quarantine},
+    {"durable", test_durable},
     {"many", test_many},
+    {"add", test_add},
 };
 
 CHECK_MAIN(tests)
