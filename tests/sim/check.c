@@ -294,6 +294,7 @@ void check_grant(struct sim *sim, const struct client *client, const struct reso
         for (unsigned kind = 0; other != client && kind < 2; kind++) {
             for (unsigned h = 0; h < other->held_count[kind]; h++) {
                 if (other->held[kind][h].until > sim->now && !other->held[kind][h].orphaned &&
+                    !other->held[kind][h].clock_bad &&
                     resource_equal(&other->held[kind][h].resource, resource)) {
                     char text[64];
 

@@ -216,9 +216,10 @@ enum client_state {
 
 struct held {
     struct resource resource;
-    usec_t until;  /* true time, counted from receipt */
-    unsigned node; /* told so */
-    bool orphaned; /* nobody's disk knows of it any more, for longer than the protocol waits */
+    usec_t until;   /* true time, counted from receipt */
+    unsigned node;  /* told so */
+    bool orphaned;  /* nobody's disk knows of it any more, for longer than the protocol waits */
+    bool clock_bad; /* told by a server whose clock was wrong, with no partner to notice */
 };
 
 struct client {
