@@ -173,24 +173,27 @@ void relation_start(struct relation *relation, struct fo_time now)
     fo_link_start(&relation->link, now);
 }
 
-void relation_clean_push(struct relation *relation, uint32_t slot, uint64_t version,
+void relation_clean_push(struct relation *relation, const struct lease_found *stored,
                          uint64_t position)
 {
     unsigned at = (relation->clean_head + relation->clean_count) % RELATION_CLEAN_MAX;
 
     if (relation->clean_count < RELATION_CLEAN_MAX) { /* else it is told once more, harmless */
-        relation->clean[at] = (struct relation_clean){slot, version, position};
+        relation->clean[at] = (struct relation_clean){stored->slot, stored->lease.version,
+                                                      stored->lease.resource, position};
         relation->clean_count++;
     }
 }
 
-void relation_clean(struct relation *relation, uint32_t slot, uint64_t version)
+void relation_clean(struct relation *relation, uint32_t slot, const struct resource *resource,
+                    uint64_t version)
 {
     struct server *server = relation->server;
     struct lease_found found;
 
     (void)dirty_take(server->dirty, relation->index, DIRTY_DUE, slot);
-    if (store_read(server->store, slot, &found) && found.lease.version != version) {
+    if (store_read(server->store, slot, &found) &&
+        (found.lease.version != version || !resource_equal(&found.lease.resource, resource))) {
         dirty_set(server->dirty, relation->index, DIRTY_DUE, slot);
     }
 }
@@ -204,7 +207,7 @@ static bool clean_turn(struct relation *relation)
     while (relation->clean_count && relation->clean[relation->clean_head].position <= durable) {
         const struct relation_clean *clean = &relation->clean[relation->clean_head];
 
-        relation_clean(relation, clean->slot, clean->version);
+        relation_clean(relation, clean->slot, &clean->resource, clean->version);
         relation->clean_head = (relation->clean_head + 1) % RELATION_CLEAN_MAX;
         relation->clean_count--;
         moved = true;

@@ -163,7 +163,9 @@ struct relation {
 
     struct relation_clean {
         uint32_t slot;
-        uint64_t version, position;
+        uint64_t version;
+        struct resource resource;
+        uint64_t position;
     } * clean; /* ring of RELATION_CLEAN_MAX */
 
     unsigned clean_head, clean_count;

@@ -14,11 +14,13 @@ bool relation_barrier_passed(const struct relation *relation,
 /* POOLREQ, unless one is unanswered. */
 void relation_pool_request(struct relation *relation, struct fo_time now);
 /* Remembers an own commit of what the partner knows already: once durable it is not dirty. */
-void relation_clean_push(struct relation *relation, uint32_t slot, uint64_t version,
+void relation_clean_push(struct relation *relation, const struct lease_found *stored,
                          uint64_t position);
-/* The slot's lease in this version, which is durable, is nothing to tell. A later version sets the
- * bit when it is durable itself; one that did so in between is seen by its number. */
-void relation_clean(struct relation *relation, uint32_t slot, uint64_t version);
+/* The resource's lease in this slot and version, which is durable, is nothing to tell. A later
+ * version, or another resource's lease, sets the bit when it is durable itself; one that did so in
+ * between is seen by what it is. */
+void relation_clean(struct relation *relation, uint32_t slot, const struct resource *resource,
+                    uint64_t version);
 /* Commits with the control core's ring, which has room. The lease as stored is in *ret_found, slot
  * LEASE_SLOT_NONE when it has changed again. 0, -EAGAIN, -ENOSPC. */
 int relation_commit(struct relation *relation, const struct lease_found *base,

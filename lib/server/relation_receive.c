@@ -48,8 +48,7 @@ static void mark_settle(struct taking *taking, const struct fo_judgement *judgem
         judgement->dirty == FO_DIRTY_CLEAR || (judgement->dirty == FO_DIRTY_KEEP && !was_dirty);
 
     if (clean && stored->slot != LEASE_SLOT_NONE) {
-        relation_clean_push(taking->relation, stored->slot, stored->lease.version,
-                            taking->position);
+        relation_clean_push(taking->relation, stored, taking->position);
     }
 }
 
@@ -137,7 +136,8 @@ static enum fo_status_code unit_take(struct taking *taking, const struct lease *
         }
         if (j.judgement.unchanged && j.durable) {
             if (j.judgement.dirty == FO_DIRTY_CLEAR) {
-                relation_clean(taking->relation, j.base.slot, j.base.lease.version);
+                relation_clean(taking->relation, j.base.slot, &j.base.lease.resource,
+                               j.base.lease.version);
             }
             return FO_STATUS_SUCCESS;
         }

@@ -151,13 +151,14 @@ static enum outcome lease_send(struct relation *relation, const struct lease_fou
  * disk's thread marks a lease durable a moment before all of its batch is: sent in between, the
  * partner would hear its own words, and we would judge its next ones by a mark that means nothing.
  */
-static bool clean_waits(const struct relation *relation, uint32_t slot, uint64_t version)
+static bool clean_waits(const struct relation *relation, const struct lease_found *found)
 {
     for (unsigned i = 0; i < relation->clean_count; i++) {
         const struct relation_clean *clean =
             &relation->clean[(relation->clean_head + i) % RELATION_CLEAN_MAX];
 
-        if (clean->slot == slot && clean->version == version) {
+        if (clean->slot == found->slot && clean->version == found->lease.version &&
+            resource_equal(&clean->resource, &found->lease.resource)) {
             return true;
         }
     }
@@ -183,8 +184,7 @@ static enum outcome slot_send(struct relation *relation, uint32_t slot, struct f
         !fo_update_compose(&found.lease, &wire)) {
         return OUTCOME_NOTHING;
     }
-    if (!dirty_is_durable(server->dirty, slot, &found.lease) ||
-        clean_waits(relation, slot, found.lease.version)) {
+    if (!dirty_is_durable(server->dirty, slot, &found.lease) || clean_waits(relation, &found)) {
         dirty_set(server->dirty, relation->index, DIRTY_DUE, slot);
         return OUTCOME_NOT_YET;
     }
@@ -364,7 +364,7 @@ bool relation_acked_store(struct relation *relation, const struct lease_found *f
     }
     r = relation_commit(relation, found, next, false, &stored, &position);
     if (r == 0 && stored.slot != LEASE_SLOT_NONE) {
-        relation_clean_push(relation, stored.slot, stored.lease.version, position);
+        relation_clean_push(relation, &stored, position);
     }
     return r != -ENOSPC;
 }

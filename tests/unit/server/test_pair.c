@@ -3,6 +3,7 @@
 #include "check.h"
 #include "pair_harness.h"
 #include "server/dirty.h"
+#include "server/relation_internal.h"
 
 static void test_empty_to_normal(void)
 {
@@ -98,6 +99,13 @@ static void test_record_of_a_former_lease(void)
         server, found.slot,
         (struct span){record, record_lease_encode(&former, former.version, false, record)});
     CHECK(dirty_is_durable(server->dirty, found.slot, &found.lease));
+    /* Nor does what the partner told of the former lease take this one's dirty bit. */
+    dirty_set(server->dirty, 0, DIRTY_DUE, found.slot);
+    relation_clean(pair.nodes[PRIMARY].relation, found.slot, &former.resource, former.version);
+    CHECK(dirty_test(server->dirty, 0, DIRTY_DUE, found.slot));
+    relation_clean(pair.nodes[PRIMARY].relation, found.slot, &found.lease.resource,
+                   found.lease.version);
+    CHECK(!dirty_test(server->dirty, 0, DIRTY_DUE, found.slot));
     pair_close(&pair);
 }
 
