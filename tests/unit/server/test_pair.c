@@ -101,9 +101,9 @@ static void test_record_of_a_former_lease(void)
     CHECK(dirty_is_durable(server->dirty, found.slot, &found.lease));
     /* Nor does what the partner told of the former lease take this one's dirty bit. */
     dirty_set(server->dirty, 0, DIRTY_DUE, found.slot);
-    relation_clean(pair.nodes[PRIMARY].relation, found.slot, &former.resource, former.version);
+    relation_clean(pair.nodes[PRIMARY].relations[0], found.slot, &former.resource, former.version);
     CHECK(dirty_test(server->dirty, 0, DIRTY_DUE, found.slot));
-    relation_clean(pair.nodes[PRIMARY].relation, found.slot, &found.lease.resource,
+    relation_clean(pair.nodes[PRIMARY].relations[0], found.slot, &found.lease.resource,
                    found.lease.version);
     CHECK(!dirty_test(server->dirty, 0, DIRTY_DUE, found.slot));
     pair_close(&pair);
