@@ -281,18 +281,38 @@ static int reservation_list(struct jsonrpc_call *call)
     return 0;
 }
 
-/* The leases of its addresses and prefixes, whoever has them. */
-static json_t *leases_json(const struct methods_env *env, const struct policy_reservation *row)
+/* Adds the lease of the resource, whoever has it, if there is one. */
+static void lease_append(const struct methods_env *env, json_t *leases,
+                         const struct resource *resource)
 {
-    const struct policy *policy = env->policy(env->ctx);
-    json_t *leases = json_array();
     struct lease_found found;
 
-    for (unsigned i = 0; i < row->resource_count; i++) {
-        if (store_find(env->store, &row->resources[i], &found)) {
-            struct lease_view view = lease_view_make(policy, &found.lease, env->now(env->ctx));
+    if (store_find(env->store, resource, &found)) {
+        struct lease_view view =
+            lease_view_make(env->policy(env->ctx), &found.lease, env->now(env->ctx));
 
-            (void)json_array_append_new(leases, lease_json(&view, LEASE_FIELDS_ALL));
+        (void)json_array_append_new(leases, lease_json(&view, LEASE_FIELDS_ALL));
+    }
+}
+
+/* The leases of a reservation's addresses and prefixes as the configuration writes them. */
+static json_t *leases_json(const struct methods_env *env, const json_t *reservation)
+{
+    json_t *leases = json_array(), *item;
+    struct resource resource = {.length = 128, .type = LEASE_TYPE_NA};
+    size_t i;
+
+    json_array_foreach(json_object_get(reservation, "addresses"), i, item)
+    {
+        if (field_address_read(json_string_value(item), &resource.prefix)) {
+            lease_append(env, leases, &resource);
+        }
+    }
+    resource.type = LEASE_TYPE_PD;
+    json_array_foreach(json_object_get(reservation, "prefixes"), i, item)
+    {
+        if (field_prefix_read(json_string_value(item), &resource.prefix, &resource.length)) {
+            lease_append(env, leases, &resource);
         }
     }
     return leases;
@@ -331,7 +351,7 @@ static int reservation_get(struct jsonrpc_call *call)
     }
     config = config_rows(call->rpc->ctx, &rows);
     call->result = json_pack("{s:O, s:o, s:o}", "reservation", json_array_get(rows, index),
-                             "leases", leases_json(env, &policy->reservations[index]), "revision",
+                             "leases", leases_json(env, json_array_get(rows, index)), "revision",
                              value_u64(methods_revision(call->rpc->ctx)));
     json_decref(config);
     return 0;
@@ -417,6 +437,7 @@ static int reservation_edit(struct jsonrpc_call *call, enum edit edit)
     code = text ? config_text_apply(call, text, said) : 0; /* no result: told as out of memory */
     if (code == 0 && call->result) {
         (void)json_object_set(call->result, "reservation", row);
+        (void)json_object_set_new(call->result, "leases", leases_json(env, row));
     }
     json_decref(row);
     return code;
@@ -438,7 +459,8 @@ static int reservation_delete(struct jsonrpc_call *call)
 }
 
 #define CHANGED                                                                                    \
-    "the reservation, and what config.apply tells: {reservation, applied, revision, "              \
+    "the reservation, who has its addresses and prefixes now, and what config.apply tells: "       \
+    "{reservation, leases[], applied, revision, "                                                  \
     "complete, stranded, ...}"
 
 const struct jsonrpc_method methods_reservation_table[] = {
@@ -453,7 +475,8 @@ const struct jsonrpc_method methods_reservation_table[] = {
      "{reservation, leases[], revision}"},
     {"reservation.add", JSONRPC_ROLE_CONFIG, true, set_fields, reservation_add,
      "Adds a reservation to the configuration in force, as config.apply would. Whoever has the "
-     "lease keeps it until it is renewed. config.save writes it to the file; a failover partner "
+     "lease keeps it until it is renewed: dry_run tells who. config.save writes it to the file; a "
+     "failover partner "
      "needs the same.",
      CHANGED},
     {"reservation.update", JSONRPC_ROLE_CONFIG, true, set_fields, reservation_update,

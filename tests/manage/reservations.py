@@ -16,7 +16,7 @@ class Reservations(HttpServer):
     secure = True
     access = ({"roles": ["config"], "common_name": "config"}, {"roles": ["operate"], "common_name": "operate"},
               {"roles": ["admin", "config"], "common_name": "admin"})
-    tests = ("added_over_both", "listed", "refused", "the_client_gets_it", "updated", "deleted", "history_and_save")
+    tests = ("added_over_both", "listed", "refused", "the_client_gets_it", "who_has_it_now", "updated", "deleted", "history_and_save")
 
     def set_up(self):
         super().set_up()
@@ -97,6 +97,15 @@ class Reservations(HttpServer):
             expect_equal(f"{name}: lease", (lease["duid"], lease["state"], lease["reserved"]), (client, "active", True))
             expect_equal(f"{name}: told", [row["address"] for row in rpc("reservation.get", duid=client)["leases"]],
                          [address])
+
+    def who_has_it_now(self):
+        """Before the other client loses it."""
+        for number, (name, rpc, _, _) in enumerate(self.both(), 911):
+            expect(self.asker.solicit_rapid(number), f"{name}: no answer to the Solicit")
+            lease = rpc("lease.list", filter={"duid": duid(number).hex()})["leases"][0]
+            result = rpc("reservation.add", duid="0003000178", addresses=[lease["address"]], dry_run=True)
+            expect_equal(f"{name}: told", [(row["address"], row["duid"]) for row in result["leases"]],
+                         [(lease["address"], duid(number).hex())])
 
     def updated(self):
         for name, rpc, client, address in self.both():
