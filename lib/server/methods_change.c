@@ -38,28 +38,36 @@ const char *config_text_in_force(const struct methods *methods)
     return text ? text : "";
 }
 
+/* What the text means, as a number; with many reservations the dearest step of a change. */
+static uint64_t text_digest(const char *text)
+{
+    json_t *json = json_loads(text, 0, NULL);
+    uint64_t digest = 0;
+
+    (void)!revisions_digest(json, &digest);
+    json_decref(json);
+    return digest;
+}
+
 /* Equal to the newest revision in meaning. */
-static bool is_in_force(const struct methods *methods, const char *text, uint64_t *ret_digest)
+static bool is_in_force(const struct methods *methods, uint64_t digest)
 {
     const struct revision *newest = revisions_newest(&methods->config.revisions);
-    json_t *json = json_loads(text, 0, NULL);
 
-    *ret_digest = 0;
-    (void)!revisions_digest(json, ret_digest);
-    json_decref(json);
-    return newest && newest->digest == *ret_digest;
+    return newest && newest->digest == digest;
 }
 
 /* A new revision, unless it means the same as the last one. */
-static int revision_add(struct methods *methods, const char *text, const char *who,
+static int revision_add(struct methods *methods, const char *text, uint64_t digest, const char *who,
                         const char *comment)
 {
     const struct methods_env *env = &methods->env;
-    struct revision revision = {.time = env->now(env->ctx), .text = (char *)(uintptr_t)text};
+    struct revision revision = {
+        .time = env->now(env->ctx), .digest = digest, .text = (char *)(uintptr_t)text};
 
     (void)snprintf(revision.who, sizeof(revision.who), "%s", who ? who : "");
     (void)snprintf(revision.comment, sizeof(revision.comment), "%s", comment ? comment : "");
-    if (is_in_force(methods, text, &revision.digest)) {
+    if (is_in_force(methods, digest)) {
         return 0;
     }
     if (revisions_add(&methods->config.revisions, &revision) == NULL) {
@@ -81,7 +89,8 @@ int methods_config_init(struct methods *methods)
         revisions_read(methods->env.history, &methods->config.revisions);
         methods->env.history = NULL;
     }
-    return revision_add(methods, config_text_in_force(methods), "", "read at start");
+    return revision_add(methods, config_text_in_force(methods),
+                        text_digest(config_text_in_force(methods)), "", "read at start");
 }
 
 void methods_config_done(struct methods *methods)
@@ -188,7 +197,7 @@ static int job_begin(struct methods *methods, struct config_job *job, char *text
         config_free(config);
         return r;
     }
-    *job = (struct config_job){text, config, change, methods_revision(methods)};
+    *job = (struct config_job){text, text_digest(text), config, change, methods_revision(methods)};
     return 0;
 }
 
@@ -327,10 +336,9 @@ json_t *config_effect_json(const struct methods *methods, const struct config_jo
 {
     const struct methods_env *env = &methods->env;
     const struct policy *policy = env->policy(env->ctx);
-    uint64_t digest;
 
     return json_pack(
-        "{s:b, s:o, s:o, s:b, s:o, s:o}", "changes", !is_in_force(methods, job->text, &digest),
+        "{s:b, s:o, s:o, s:b, s:o, s:o}", "changes", !is_in_force(methods, job->digest),
         "restart_needed", restart_json(methods, job->config), "stranded",
         stranded_json(policy, job->change), "complete", (int)change_complete(job->change),
         "looked_at", value_u64(change_looked_at(job->change)), "slots",
@@ -346,7 +354,7 @@ int config_job_apply(struct methods *methods, struct config_job *job, const char
 
     if (r == 0) {
         job->config = NULL;
-        r = revision_add(methods, job->text, who, comment);
+        r = revision_add(methods, job->text, job->digest, who, comment);
         methods->config.confirm_until_s = 0;
         methods_config_event(methods);
     }
@@ -374,7 +382,8 @@ static enum methods_reload go_back(struct methods *methods, char ret_text[JSONRP
 {
     const struct revision *row =
         revisions_find(&methods->config.revisions, methods->config.confirm_back);
-    struct config_job job = {.text = row ? strdup(row->text) : NULL};
+    struct config_job job = {.text = row ? strdup(row->text) : NULL,
+                             .digest = row ? row->digest : 0};
     struct config_error mistake;
     int r = job.text ? mistake_parse("history", job.text, &job.config, &mistake) : -ENOENT;
 

@@ -50,7 +50,8 @@ struct event_watch {
 
 /* A configuration that somebody wants, on its way: several calls may be needed to count leases. */
 struct config_job {
-    char *text; /* NULL: none */
+    char *text;      /* NULL: none */
+    uint64_t digest; /* of what it means */
     struct config *config;
     struct change *change;
     uint64_t revision; /* in force when it was begun */
