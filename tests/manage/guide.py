@@ -106,7 +106,13 @@ class Guide(Scenario):
     def failures_advise(self):
         """Each kind of failure has its exit status and says what to do next."""
         for words, status in ((["lease", "2001:db8::dead"], 1), (["lease.list", "limit=x"], 1), (["nonsense"], 2),
-                              (["watch", "0"], 2), (["partner-down"], 1)):
+                              (["watch", "0"], 2), (["partner-down"], 1),
+                              (["lease.release", f"address={self.lease['address']}", "duid=000300017777"], 1),
+                              (["lease.declined_clear", f"address={self.lease['address']}"], 1),
+                              (["lease.add", "address=2001:db8:dead::1", "duid=000300017777", "iaid=1"], 1),
+                              (["lease.add", "address=2001:db8:17::dead:2", "duid=000300017777", "iaid=1"], 1),
+                              (["lease.add", f"address={self.lease['address']}", f"duid={self.lease['duid']}",
+                                f"iaid={self.lease['iaid']}"], 1)):
             done = self.ctl(*words)
             expect_equal(f"exit status of {words}", done.returncode, status)
             expect(done.stderr, f"{words} says nothing")
