@@ -164,10 +164,12 @@ static void work_hash(struct worker *worker, struct work *work)
     const struct store *store = worker->server->store;
     const struct dhcp6_message *message = &work->message;
 
+    work->home = worker->index;
     if (message->client_id.size == 0) {
         return;
     }
     work->duid_hash = store_duid_hash(store, message->client_id);
+    work->home = (unsigned)(((work->duid_hash >> 32) * worker->server->worker_count) >> 32);
     for (unsigned i = 0; i < message->ia_count; i++) {
         work->client_hash[i] =
             store_client_hash(work->duid_hash, message->ias[i].iaid, message->ias[i].type);
@@ -309,29 +311,15 @@ static bool message_ends(const struct dhcp6_message *message)
     return message->type == DHCP6_RELEASE || message->type == DHCP6_DECLINE;
 }
 
-/* Hands the packet to the client's home worker when it may allocate or ends something; true when it
- * is gone. */
-static bool work_hand_over(struct worker *worker, struct work *work)
+/* Hands the packet to the client's home worker. */
+static void work_hand_over(struct worker *worker, struct work *work)
 {
-    unsigned workers = worker->server->worker_count;
-    unsigned home;
-
-    if (workers == 1 || work->packet.handed_over ||
-        (!message_ends(&work->message) &&
-         !decide_may_allocate(&work->message, &worker->found, worker->now))) {
-        return false;
-    }
-    home = (unsigned)(((work->duid_hash >> 32) * workers) >> 32);
-    if (home == worker->index) {
-        return false;
-    }
     work->packet.handed_over = true;
-    if (!handover_push(&worker->server->workers[home].inbox[worker->index], &work->packet)) {
+    if (!handover_push(&worker->server->workers[work->home].inbox[worker->index], &work->packet)) {
         worker_drop(worker, &work->packet, COUNTER_drop_handover_full);
-        return true;
+        return;
     }
     counter_inc(&worker->counters, COUNTER_handover_out);
-    return true;
 }
 
 /* A repeated RELEASE or DECLINE finds nothing left to end, but its answer too says that it has
@@ -350,10 +338,17 @@ static void work_finish(struct worker *worker, struct work *work)
     enum counter drop;
 
     worker_find(worker, work);
-    if (work_hand_over(worker, work)) {
+    if (!worker_is_home(worker, work) &&
+        (message_ends(&work->message) ||
+         decide_may_allocate(&work->message, &worker->found, worker->now))) {
+        work_hand_over(worker, work);
         return;
     }
     drop = worker_settle(worker, work, &position);
+    if (drop == COUNTER_handover_out) {
+        work_hand_over(worker, work);
+        return;
+    }
     if (drop == COUNTER_COUNT && position == 0) {
         position = ended_position(worker, work);
         drop = position && park_full(&worker->park) ? COUNTER_drop_park_full : drop;

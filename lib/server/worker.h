@@ -25,6 +25,7 @@ struct work {
     struct dhcp6_message message;
     int link;
     uint64_t duid_hash;
+    unsigned home; /* the client's home worker */
     uint64_t client_hash[DHCP6_IAS_MAX];
     uint64_t classes;
     const struct policy_reservation *reservation;

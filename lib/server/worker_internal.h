@@ -7,9 +7,16 @@
 /* Into worker->found: all leases of the message's IAs, in any status. */
 void worker_find(struct worker *worker, const struct work *work);
 
+/* The worker that gives this client leases it did not have (design 2). */
+static inline bool worker_is_home(const struct worker *worker, const struct work *work)
+{
+    return work->packet.handed_over || work->home == worker->index;
+}
+
 /* Decides about what was found and commits, until no race is lost. COUNTER_COUNT when worker->plan
- * is done and stands, else why the packet is dropped. *ret_position: of the last change in the
- * worker's ring. */
+ * is done and stands; COUNTER_handover_out when it is for the home worker to decide, and nothing
+ * was committed; else why the packet is dropped. *ret_position: of the last change in the worker's
+ * ring. */
 enum counter worker_settle(struct worker *worker, struct work *work, uint64_t *ret_position);
 
 /* A burst through the stages: memory that one stage asked for arrives while the other packets are

@@ -108,6 +108,16 @@ static int plan_commit(struct worker *worker, uint64_t *ret_position)
     return 0;
 }
 
+static bool plan_creates(const struct plan *plan)
+{
+    for (unsigned i = 0; i < plan->change_count; i++) {
+        if (plan->changes[i].counter == COUNTER_lease_created) {
+            return true;
+        }
+    }
+    return false;
+}
+
 enum counter worker_settle(struct worker *worker, struct work *work, uint64_t *ret_position)
 {
     int r;
@@ -125,6 +135,11 @@ enum counter worker_settle(struct worker *worker, struct work *work, uint64_t *r
         }
         if (park_full(&worker->park)) {
             return COUNTER_drop_park_full;
+        }
+        /* What looked like a renewal may make a lease: the client has moved to another link, or
+         * what it had has ended since. */
+        if (!worker_is_home(worker, work) && plan_creates(&worker->plan)) {
+            return *ret_position ? COUNTER_drop_race : COUNTER_handover_out;
         }
         r = plan_commit(worker, ret_position);
         if (r == 0) {
