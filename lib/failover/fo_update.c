@@ -216,13 +216,14 @@ static void times_keep(const struct lease *mine, const struct lease *theirs, enu
     if (is_kept(mine, theirs, order)) {
         /* The client heard more from us, or may have: nothing it was told moves back. */
         n->start_s = m->start_s;
-        n->expires_s = end_max(m->expires_s, t->expires_s);
         n->preferred_lifetime_s = m->preferred_lifetime_s;
         n->valid_lifetime_s = m->valid_lifetime_s;
         n->t1_s = m->t1_s;
         n->t2_s = m->t2_s;
         next->info = mine->info;
     }
+    /* Nor when the partner told it less since: that answer may be lost (design invariant 1). */
+    n->expires_s = end_max(m->expires_s, t->expires_s);
     n->horizon_s = n->expires_s;
     if ((mine->flags & LEASE_FLAG_UNCERTAIN) && (order != FO_ORDER_AFTER || t->clt_s == 0)) {
         n->horizon_s = end_max(m->horizon_s, n->expires_s); /* no update lowers it (design 2) */
@@ -307,7 +308,8 @@ static void accept(const struct fo_update_context *context, const struct lease *
     j->unchanged = mine && lease_equal(mine, &j->next);
     j->conflict = both_active && !lease_same_client(mine, theirs);
     j->dirty = FO_DIRTY_CLEAR;
-    if (both_active && !j->conflict && is_kept(mine, theirs, order)) {
+    if (both_active && !j->conflict &&
+        (is_kept(mine, theirs, order) || j->next.times.expires_s != theirs->times.expires_s)) {
         j->dirty = FO_DIRTY_SET; /* the partner lacks what we kept (facts F.17) */
         j->send_soon = !context->dirty;
     }

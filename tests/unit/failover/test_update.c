@@ -341,6 +341,27 @@ static void test_crossing(void)
     CHECK(j.dirty == FO_DIRTY_CLEAR && k.dirty == FO_DIRTY_SET);
 }
 
+/* The partner told the client less than we had before: its answer may be lost, and the client
+ * counts on ours (design invariant 1, seed 8017363). The partner hears of it. */
+static void test_shorter_since(void)
+{
+    struct lease mine = lease_of(BINDING_ACTIVE, NOW - 100);
+    struct lease theirs = lease_of(BINDING_ACTIVE, NOW - 10);
+    struct fo_judgement j;
+
+    mine.times.expires_s = mine.times.horizon_s = NOW + 2 * HOUR;
+    theirs.times.expires_s = theirs.times.horizon_s = NOW + HOUR;
+    j = judge(FO_PRIMARY, false, &mine, &theirs);
+    CHECK_EQ(j.code, FO_STATUS_SUCCESS);
+    CHECK_EQ(j.next.times.expires_s, NOW + 2 * HOUR);
+    CHECK_EQ(j.next.times.partner_raw_clt_s, NOW - 10);
+    CHECK_EQ(j.dirty, FO_DIRTY_SET);
+    mine.times.expires_s = NOW + HOUR / 2;
+    j = judge(FO_PRIMARY, false, &mine, &theirs);
+    CHECK_EQ(j.next.times.expires_s, NOW + HOUR);
+    CHECK_EQ(j.dirty, FO_DIRTY_CLEAR);
+}
+
 /* The partner that has heard of our end of a lease may have freed it (seed 6095824): what it had
  * acknowledged before lets us extend nothing, although it tells of its own, later, lease of the
  * same client. */
@@ -537,6 +558,7 @@ static const struct check_test tests[] = {
     {"apply", test_apply},
     {"freed", test_freed},
     {"crossing", test_crossing},
+    {"shorter since", test_shorter_since},
     {"end_forgets_acked", test_end_forgets_acked},
     {"block", test_block},
     {"acked", test_acked},
