@@ -309,6 +309,7 @@ void node_kill(struct node *node, bool power)
     sim_say(node->sim, "node %u: %s", node->index, power ? "power fails" : "killed");
     node->sim->tally.kills += !power;
     node->sim->tally.powers += power;
+    check_dying(node);
     node->dying = true;
     node->powerless = power;
     node->serving_since = NEVER;

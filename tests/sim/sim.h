@@ -115,8 +115,9 @@ struct known { /* about one resource */
     struct resource resource;
     struct image durable[SIM_HISTORY]; /* the last versions on disk, [0] the highest */
     uint64_t forgotten;                /* version of the last forgetting on disk */
-    uint64_t acked_duid;               /* for whom the partner acknowledged ... */
-    sec_t acked_s;                     /* ... that much to this server */
+    uint64_t forgetting; /* ... that the server had begun when it died: it may be on the disk */
+    uint64_t acked_duid; /* for whom the partner acknowledged ... */
+    sec_t acked_s;       /* ... that much to this server */
 };
 
 /* What must be durable before an update's answer leaves. */
@@ -380,6 +381,8 @@ void net_late(struct node *node, const struct packet *packet);
 /* check.c */
 struct known *check_known(struct model *model, const struct resource *resource);
 void check_durable(struct node *node, struct span record);
+/* The server is about to be gone. */
+void check_dying(struct node *node);
 void check_replayed(struct node *node);
 void check_commit(struct node *node, unsigned committer, const struct server_change *change);
 void check_answer(struct node *node, const struct client_message *answer);
