@@ -51,7 +51,8 @@ struct bench {
     enum load_kind kind;
     enum job job;
     const char *name;
-    bool checkpoint, relayed;
+    bool checkpoint;
+    unsigned relay_count;
     bool counted;                               /* in turns that callgrind counts */
     double started_s, opened_s, first_answer_s; /* monotonic */
     uint64_t leases;
@@ -319,7 +320,8 @@ static int bench_main(void *arg)
         run_echo(b);
     }
     if (b->job == JOB_FILL ||
-        (b->job == JOB_RUN && (b->kind == LOAD_RENEW || b->kind == LOAD_SOLICIT))) {
+        (b->job == JOB_RUN &&
+         (b->kind == LOAD_RENEW || b->kind == LOAD_REBIND || b->kind == LOAD_SOLICIT))) {
         uint64_t start = rte_rdtsc();
 
         atomic_store(&b->phase, PHASE_FILL);
@@ -420,7 +422,8 @@ static int run(struct bench *b)
 
     r = r ? r : server_make(b);
     b->opened_s = now_s();
-    r = r ? r : load_init(&b->load, b->leases / b->ia_count, b->ia_count, b->relayed);
+    r = r ? r : load_init(&b->load, b->leases / b->ia_count, b->ia_count, b->relay_count);
+    b->load.wants_lease = b->kind != LOAD_INFO;
     if (r) {
         fprintf(stderr, "cannot start: %s\n", strerror(-r));
         return r;
@@ -465,17 +468,18 @@ static void report(const struct bench *b)
     for (unsigned c = 0; c < COUNTER_COUNT; c++) {
         drops += strcmp(counter_table[c].group, "drop") == 0 ? sums[c] : 0;
     }
-    printf("{\"bench\": \"%s\", \"relayed\": %s, \"replies_per_s\": %.0f, "
+    printf("{\"bench\": \"%s\", \"relayed\": %u, \"replies_per_s\": %.0f, "
            "\"ns_per_packet\": %.1f, \"echo_ns_per_packet\": %.1f, \"leases\": %" PRIu64
            ", \"workers\": 1, "
            "\"records_per_reply\": %.3f, \"busy_fraction\": %.3f, \"dropped\": %" PRIu64
            ", \"wrong\": %" PRIu64 ", \"store_bytes_per_lease\": %.1f}\n",
-           b->name, b->relayed ? "true" : "false", (double)b->answers / seconds,
+           b->name, b->relay_count, (double)b->answers / seconds,
            (double)b->busy_cycles / (double)b->packets / hz * 1e9, b->echo_ns, stats.slots_used,
            (double)b->records / (double)b->answers, (double)b->busy_cycles / (double)b->cycles,
            drops, b->load.wrong,
-           (double)(stats.memory_bytes + expiry_memory(b->server->expiry)) /
-               (double)stats.slots_used);
+           stats.slots_used ? (double)(stats.memory_bytes + expiry_memory(b->server->expiry)) /
+                                  (double)stats.slots_used
+                            : 0.0);
 }
 
 static void report_counted(const struct bench *b)
@@ -490,17 +494,18 @@ static const struct {
     enum load_kind kind;
     enum job job;
 } kinds[] = {
-    {"renew", LOAD_RENEW, JOB_RUN},     {"solicit", LOAD_SOLICIT, JOB_RUN},
-    {"request", LOAD_REQUEST, JOB_RUN}, {"rapid", LOAD_RAPID, JOB_RUN},
-    {"fill", LOAD_RAPID, JOB_FILL},     {"restart", LOAD_RAPID, JOB_RESTART},
+    {"renew", LOAD_RENEW, JOB_RUN},       {"rebind", LOAD_REBIND, JOB_RUN},
+    {"info-request", LOAD_INFO, JOB_RUN}, {"solicit", LOAD_SOLICIT, JOB_RUN},
+    {"request", LOAD_REQUEST, JOB_RUN},   {"rapid", LOAD_RAPID, JOB_RUN},
+    {"fill", LOAD_RAPID, JOB_FILL},       {"restart", LOAD_RAPID, JOB_RESTART},
 };
 
 static int usage(void)
 {
-    fputs(
-        "usage: bench_server renew|solicit|request|rapid|fill|restart --state-dir DIR [--leases N] "
-        "[--ia 1|2] [--relayed 0|1] [--seconds S | --packets N] [--checkpoint 0|1]\n",
-        stderr);
+    fputs("usage: bench_server renew|rebind|info-request|solicit|request|rapid|fill|restart "
+          "--state-dir DIR [--leases N] "
+          "[--ia 1|2] [--relayed 0-8] [--seconds S | --packets N] [--checkpoint 0|1]\n",
+          stderr);
     return 2;
 }
 
@@ -534,7 +539,7 @@ int main(int argc, char **argv)
             b->checkpoint = strcmp(optarg, "1") == 0;
             break;
         case 'r':
-            b->relayed = strcmp(optarg, "1") == 0;
+            b->relay_count = (unsigned)strtoul(optarg, NULL, 10);
             break;
         case 'p':
             b->packets_max = strtoull(optarg, NULL, 10);
@@ -551,7 +556,7 @@ int main(int argc, char **argv)
         }
     }
     if (!b->name || !b->state_dir || b->leases < 1000 || b->ia_count < 1 || b->ia_count > 2 ||
-        b->packets_max > WINDOW - 4 * PACKET_BURST) {
+        b->relay_count > LOAD_RELAYS_MAX || b->packets_max > WINDOW - 4 * PACKET_BURST) {
         return usage();
     }
     urcu_qsbr_register_thread();

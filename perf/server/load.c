@@ -11,16 +11,19 @@ enum {
     HEADERS = 14 + 40 + 8,
     RELAY_HEADERS = 34,
     INTERFACE_ID_SIZE = 24,
-    REMOTE_ID_SIZE = 4 + 16, /* enterprise number */
-    AT_INTERFACE_ID = HEADERS + RELAY_HEADERS + 4,
+    REMOTE_ID_SIZE = 4 + 16,             /* enterprise number */
+    OUTER_SIZE = RELAY_HEADERS + 4,      /* a relay that adds nothing */
+    AT_INTERFACE_ID = RELAY_HEADERS + 4, /* within what the first relay adds */
     AT_REMOTE_ID = AT_INTERFACE_ID + INTERFACE_ID_SIZE + 4,
-    AT_RELAYED = AT_REMOTE_ID + REMOTE_ID_SIZE + 4,
+    INNER_SIZE = AT_REMOTE_ID + REMOTE_ID_SIZE + 4,
     ENTERPRISE = 3561
 };
 
 static const struct ip6 relay_source = {0x20010db800000001, 0x17};
 static const struct ip6 relay_link = {0x20010db800170000, 1};
-static const char port_name[] = "olt-17/slot-03/port-"; /* and the client's number */
+/* Their last four octets are the client's number. */
+static const uint8_t interface_id[INTERFACE_ID_SIZE] = "olt-17/slot-03/port-";
+static const uint8_t remote_id[REMOTE_ID_SIZE] = {0, 0, ENTERPRISE >> 8, ENTERPRISE & 0xff};
 
 static void option_head(struct wire_out *out, uint16_t code, size_t size)
 {
@@ -44,28 +47,41 @@ static void ia_put(struct wire_out *out, uint16_t code, bool with_lease, const u
     }
 }
 
-/* Everything of a RELAY-FORW but what differs by client, in front of a message of that size. */
-static void relay_head_make(uint8_t *frame, size_t message_size)
+/* Everything of the RELAY-FORWs but what differs by client, in front of a message of that size. */
+static void relay_heads_make(const struct load *load, uint8_t *frame, size_t message_size)
 {
-    struct wire_out out = wire_out_to(frame + HEADERS, AT_RELAYED - HEADERS);
+    struct wire_out out = wire_out_to(frame + HEADERS, load->at_message - HEADERS);
+    size_t rest = INNER_SIZE + message_size + (load->relay_count - 1) * OUTER_SIZE;
 
+    for (unsigned hops = load->relay_count - 1; hops > 0; hops--) {
+        rest -= OUTER_SIZE;
+        wire_out_u16(&out, (uint16_t)(DHCP6_RELAY_FORW << 8 | hops));
+        wire_out_ip6(&out, (struct ip6){0x20010db800000001, hops + 1});
+        wire_out_ip6(&out, (struct ip6){0x20010db800000001, hops});
+        option_head(&out, OPTION_RELAY_MSG, rest);
+    }
     wire_out_u16(&out, DHCP6_RELAY_FORW << 8);
     wire_out_ip6(&out, relay_link);
     wire_out_ip6(&out, (struct ip6){0xfe80000000000000, 0});
     option_head(&out, OPTION_INTERFACE_ID, INTERFACE_ID_SIZE);
-    memset(wire_out_room(&out, INTERFACE_ID_SIZE), 0, INTERFACE_ID_SIZE);
-    memcpy(frame + AT_INTERFACE_ID, port_name, sizeof(port_name) - 1);
+    wire_out_bytes(&out, interface_id, INTERFACE_ID_SIZE);
     option_head(&out, OPTION_REMOTE_ID, REMOTE_ID_SIZE);
-    wire_out_u32(&out, ENTERPRISE);
-    memset(wire_out_room(&out, REMOTE_ID_SIZE - 4), 0, REMOTE_ID_SIZE - 4);
+    wire_out_bytes(&out, remote_id, REMOTE_ID_SIZE);
     option_head(&out, OPTION_RELAY_MSG, message_size);
 }
 
-static void relay_head_write(uint8_t *buf, uint64_t client)
+static void relay_head_write(const struct load *load, uint8_t *buf, uint64_t client)
 {
-    wire_set_u64(buf + HEADERS + RELAY_HEADERS - 8, client + 1); /* peer-address */
-    wire_set_u32(buf + AT_INTERFACE_ID + INTERFACE_ID_SIZE - 4, (uint32_t)client);
-    wire_set_u32(buf + AT_REMOTE_ID + REMOTE_ID_SIZE - 4, (uint32_t)client);
+    uint8_t *head = buf + load->at_message - INNER_SIZE;
+
+    wire_set_u64(head + RELAY_HEADERS - 8, client + 1); /* peer-address */
+    wire_set_u32(head + AT_INTERFACE_ID + INTERFACE_ID_SIZE - 4, (uint32_t)client);
+    wire_set_u32(head + AT_REMOTE_ID + REMOTE_ID_SIZE - 4, (uint32_t)client);
+}
+
+static bool names_leases(enum load_kind kind)
+{
+    return kind == LOAD_REQUEST || kind == LOAD_RENEW || kind == LOAD_REBIND;
 }
 
 static void template_make(struct load *load, enum load_kind kind, uint8_t type)
@@ -74,18 +90,20 @@ static void template_make(struct load *load, enum load_kind kind, uint8_t type)
     uint8_t *frame = load->frames[kind];
     struct wire_out out =
         wire_out_to(frame + load->at_message, sizeof(load->frames[kind]) - load->at_message);
-    bool with_lease = kind == LOAD_REQUEST || kind == LOAD_RENEW;
+    bool with_lease = names_leases(kind);
 
     wire_out_u32(&out, (uint32_t)type << 24);
     option_head(&out, OPTION_CLIENTID, DUID_SIZE);
     load->at_duid[kind] = (size_t)(out.at - frame);
     memset(wire_out_room(&out, DUID_SIZE), 0, DUID_SIZE);
-    if (with_lease) {
+    if (with_lease && kind != LOAD_REBIND) {
         option_head(&out, OPTION_SERVERID, load->server_id_size);
         wire_out_bytes(&out, load->server_id, load->server_id_size);
     }
-    ia_put(&out, OPTION_IA_NA, with_lease, frame, &load->at_na[kind]);
-    if (load->ia_count > 1) {
+    if (kind != LOAD_INFO) {
+        ia_put(&out, OPTION_IA_NA, with_lease, frame, &load->at_na[kind]);
+    }
+    if (kind != LOAD_INFO && load->ia_count > 1) {
         ia_put(&out, OPTION_IA_PD, with_lease, frame, &load->at_pd[kind]);
     }
     if (kind == LOAD_RAPID) {
@@ -98,8 +116,8 @@ static void template_make(struct load *load, enum load_kind kind, uint8_t type)
     option_head(&out, OPTION_ELAPSED_TIME, 2);
     wire_out_u16(&out, 0);
     load->frame_sizes[kind] = (size_t)(out.at - frame);
-    if (load->relayed) {
-        relay_head_make(frame, load->frame_sizes[kind] - load->at_message);
+    if (load->relay_count) {
+        relay_heads_make(load, frame, load->frame_sizes[kind] - load->at_message);
     }
 }
 
@@ -109,16 +127,19 @@ static void templates_make(struct load *load)
     template_make(load, LOAD_RAPID, DHCP6_SOLICIT);
     template_make(load, LOAD_REQUEST, DHCP6_REQUEST);
     template_make(load, LOAD_RENEW, DHCP6_RENEW);
+    template_make(load, LOAD_REBIND, DHCP6_REBIND);
+    template_make(load, LOAD_INFO, DHCP6_INFORMATION_REQUEST);
 }
 
-int load_init(struct load *load, uint64_t client_count, unsigned ia_count, bool relayed)
+int load_init(struct load *load, uint64_t client_count, unsigned ia_count, unsigned relay_count)
 {
     size_t size = client_count * sizeof(*load->clients);
 
     *load = (struct load){.ia_count = ia_count,
                           .client_count = client_count,
-                          .relayed = relayed,
-                          .at_message = relayed ? AT_RELAYED : HEADERS};
+                          .relay_count = relay_count,
+                          .wants_lease = true,
+                          .at_message = HEADERS};
     memcpy(load->from.mac, "\2\0\0\0\0\xfe", 6);
     load->from.mtu = FRAME_MTU_DEFAULT;
     load->to = (struct frame_to){.dst_mac = {0x33, 0x33, 0, 1, 0, 2},
@@ -126,7 +147,8 @@ int load_init(struct load *load, uint64_t client_count, unsigned ia_count, bool 
                                  .dst = {0xff02000000000000ULL, 0x10002},
                                  .src_port = DHCP6_CLIENT_PORT,
                                  .dst_port = DHCP6_SERVER_PORT};
-    if (relayed) {
+    if (relay_count) {
+        load->at_message += INNER_SIZE + (relay_count - 1) * OUTER_SIZE;
         load->to.dst_mac[5] = 3; /* ff05::1:3, All_DHCP_Servers */
         load->to.src = relay_source;
         load->to.dst = (struct ip6){0xff05000000000000ULL, 0x10003};
@@ -163,26 +185,28 @@ size_t load_write(const struct load *load, enum load_kind kind, uint64_t client,
                   uint8_t *buf)
 {
     const struct load_client *known = &load->clients[client];
-    bool with_lease = kind == LOAD_REQUEST || kind == LOAD_RENEW;
+    bool with_lease = names_leases(kind);
     size_t size = load->frame_sizes[kind];
     struct frame_to to = load->to;
 
     memcpy(buf, load->frames[kind], size);
     wire_set_u16(buf + load->at_message + 2, (uint16_t)xid);
     duid_write(buf + load->at_duid[kind], client);
-    wire_set_u32(buf + load->at_na[kind], 1);
+    if (kind != LOAD_INFO) {
+        wire_set_u32(buf + load->at_na[kind], 1);
+    }
     if (with_lease) {
         wire_set_ip6(buf + load->at_na[kind] + 16, known->address);
     }
-    if (load->ia_count > 1) {
+    if (kind != LOAD_INFO && load->ia_count > 1) {
         wire_set_u32(buf + load->at_pd[kind], 2);
         if (with_lease) {
             buf[load->at_pd[kind] + 24] = 56;
             wire_set_u64(buf + load->at_pd[kind] + 25, known->prefix);
         }
     }
-    if (load->relayed) {
-        relay_head_write(buf, client);
+    if (load->relay_count) {
+        relay_head_write(load, buf, client);
     } else {
         to.src.lo = client + 1;
     }
@@ -206,12 +230,12 @@ static void server_learn(struct load *load, struct span id)
     }
 }
 
-/* The client's message in a RELAY-REPL, and for which client it says to be; false when it is none.
- */
+/* What one RELAY-REPL wraps and, of the innermost, for which client it says to be; false when it is
+ * none. */
 static bool relay_unwrap(struct span relayed, struct span *ret_message, uint64_t *ret_client)
 {
     struct wire_in in = wire_in_from(relayed);
-    bool has_message = false, has_id = false;
+    bool has_message = false;
 
     if (relayed.size < RELAY_HEADERS || wire_in_u8(&in) != DHCP6_RELAY_REPL) {
         return false;
@@ -226,10 +250,23 @@ static bool relay_unwrap(struct span relayed, struct span *ret_message, uint64_t
             has_message = true;
         } else if (code == OPTION_INTERFACE_ID && data.size == INTERFACE_ID_SIZE) {
             *ret_client = wire_get_u32(data.data + INTERFACE_ID_SIZE - 4);
-            has_id = true;
         }
     }
-    return !in.failed && has_message && has_id;
+    return !in.failed && has_message;
+}
+
+/* What the answer gives is what the client may get. */
+static bool answer_right(const struct load *load, uint64_t client, uint8_t type,
+                         const struct load_client *got)
+{
+    const struct load_client *known = &load->clients[client];
+
+    if (ip6_is_zero(got->address) || (load->ia_count > 1 && got->prefix == 0)) {
+        return false;
+    }
+    /* A lease must be stable. */
+    return type != DHCP6_REPLY || known->replies == 0 ||
+           (ip6_equal(got->address, known->address) && got->prefix == known->prefix);
 }
 
 uint64_t load_read(struct load *load, const uint8_t *frame, size_t size, uint8_t *ret_type)
@@ -237,13 +274,16 @@ uint64_t load_read(struct load *load, const uint8_t *frame, size_t size, uint8_t
     struct load_client got = {.address = {0, 0}};
     struct span message = {frame + HEADERS, size - HEADERS};
     struct wire_in in;
-    uint64_t client = UINT64_MAX, relayed_client = 0;
+    uint64_t client = UINT64_MAX, relayed_client = UINT64_MAX;
+    bool has_dns = false;
 
     if (size < HEADERS + 4 || frame[20] != 17) {
         return UINT64_MAX; /* announcements of the port */
     }
-    if (load->relayed && !relay_unwrap(message, &message, &relayed_client)) {
-        return answer_wrong(load);
+    for (unsigned i = 0; i < load->relay_count; i++) {
+        if (!relay_unwrap(message, &message, &relayed_client)) {
+            return answer_wrong(load);
+        }
     }
     in = wire_in_from(message);
     *ret_type = wire_in_u8(&in);
@@ -260,16 +300,19 @@ uint64_t load_read(struct load *load, const uint8_t *frame, size_t size, uint8_t
             got.address = wire_get_ip6(data.data + 16);
         } else if (code == OPTION_IA_PD && data.size >= 41) {
             got.prefix = wire_get_u64(data.data + 25);
+        } else if (code == OPTION_DNS_SERVERS) {
+            has_dns = true;
         }
     }
-    if (in.failed || client >= load->client_count || ip6_is_zero(got.address) ||
-        (load->relayed && client != relayed_client) || (load->ia_count > 1 && got.prefix == 0)) {
+    if (in.failed || client >= load->client_count || !has_dns ||
+        (load->relay_count && client != relayed_client)) {
         return answer_wrong(load);
     }
-    if (*ret_type == DHCP6_REPLY && load->clients[client].replies &&
-        (!ip6_equal(got.address, load->clients[client].address) ||
-         got.prefix != load->clients[client].prefix)) {
-        return answer_wrong(load); /* a lease must be stable */
+    if (!load->wants_lease) {
+        return *ret_type == DHCP6_REPLY ? client : answer_wrong(load);
+    }
+    if (!answer_right(load, client, *ret_type, &got)) {
+        return answer_wrong(load);
     }
     load->clients[client].address = got.address;
     load->clients[client].prefix = got.prefix;

@@ -1,7 +1,7 @@
 /* The benches' clients: frames of any number of distinct clients, written straight into received
  * buffers, and their answers read and checked. One client is one DUID with an IA_NA and, if asked
- * for, an IA_PD; directly, or all behind one relay that adds Interface-Id (24) and Remote-Id (16).
- */
+ * for, an IA_PD; directly, or all behind one relay that adds Interface-Id (24) and Remote-Id (16),
+ * and up to seven more relays between that one and the server. */
 #ifndef PERF_LOAD_H
 #define PERF_LOAD_H
 
@@ -12,7 +12,14 @@ enum load_kind {
     LOAD_RAPID,   /* SOLICIT with Rapid Commit */
     LOAD_REQUEST,
     LOAD_RENEW,
+    LOAD_REBIND,
+    LOAD_INFO, /* INFORMATION-REQUEST: no IA */
     LOAD_KIND_COUNT,
+};
+
+enum {
+    LOAD_RELAYS_MAX = 8,
+    LOAD_FRAME_MAX = 768,
 };
 
 struct load_client {
@@ -27,20 +34,23 @@ struct load {
     uint8_t server_id[64];
     size_t server_id_size; /* 0 until the first answer told it */
     unsigned ia_count;     /* 1: IA_NA; 2: IA_NA and IA_PD */
-    bool relayed;
-    size_t at_message; /* of the client's message in a frame */
+    unsigned relay_count;  /* 0: direct */
+    bool wants_lease;      /* else an answer without one is good: LOAD_INFO */
+    size_t at_message;     /* of the client's message in a frame */
     struct load_client *clients;
     uint64_t client_count;
     uint64_t wrong; /* answers that are not what the client may get */
-    uint8_t frames[LOAD_KIND_COUNT][512];
+    uint8_t frames[LOAD_KIND_COUNT][LOAD_FRAME_MAX];
     size_t frame_sizes[LOAD_KIND_COUNT];
     size_t at_duid[LOAD_KIND_COUNT], at_na[LOAD_KIND_COUNT], at_pd[LOAD_KIND_COUNT];
 };
 
-int load_init(struct load *load, uint64_t client_count, unsigned ia_count, bool relayed) MUST_CHECK;
+int load_init(struct load *load, uint64_t client_count, unsigned ia_count,
+              unsigned relay_count) MUST_CHECK;
 void load_done(struct load *load);
 
-/* Writes client's message into buf; returns its size. REQUEST and RENEW name the leases it has. */
+/* Writes client's message into buf; returns its size. REQUEST, RENEW and REBIND name the leases it
+ * has. */
 size_t load_write(const struct load *load, enum load_kind kind, uint64_t client, uint32_t xid,
                   uint8_t *buf);
 
