@@ -137,8 +137,11 @@ option_next(struct parser *parser, struct scope *scope, struct option *ret_optio
             return refuse(parser, COUNTER_drop_message_malformed);
         }
         scope->at = head + OPTION_HEADER_SIZE + size;
+        if (code >= OPTION_CODES_MAX) {
+            continue;
+        }
         row = &dhcp6_option_rows[code];
-        if (code >= OPTION_CODES_MAX || !(row->where & scope->where)) {
+        if (!(row->where & scope->where)) {
             continue;
         }
         if (!dhcp6_option_size_valid(row, size)) {
