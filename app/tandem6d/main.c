@@ -347,7 +347,9 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
         log_notice("handed over to the failover partners: stopping");
         stop_begin(app);
     }
-    status_time_add(status_clock_ns() - begun_ns, &app->status.turn_ns, &app->status.turn_max_ns);
+    begun_ns = status_clock_ns() - begun_ns;
+    status_time_add(begun_ns, &app->status.turn_ns, &app->status.turn_max_ns);
+    histogram_add(&app->server->control_ns, begun_ns);
 }
 
 static void on_stop(evutil_socket_t fd, short what, void *arg)

@@ -157,11 +157,16 @@ static bool env_histogram(void *ctx, unsigned index, struct methods_histogram *r
 {
     static const struct {
         const char *name, *help;
+        bool of_worker; /* one for each */
         size_t at;
     } rows[] = {
-        {"answer", "From the turn that read a message until its answer leaves",
+        {"answer", "From the turn that read a message until its answer leaves", true,
          offsetof(struct worker, answer_ns)},
-        {"turn", "Turns of the workers that handled something", offsetof(struct worker, turn_ns)},
+        {"turn", "Turns of the workers that handled something", true,
+         offsetof(struct worker, turn_ns)},
+        {"journal", "Batches of the log, from their first record until the disk has them", false,
+         offsetof(struct server, journal_ns)},
+        {"control", "Turns of the control core", false, offsetof(struct server, control_ns)},
     };
     const struct server *server = ((struct status *)ctx)->server;
 
@@ -172,10 +177,12 @@ static bool env_histogram(void *ctx, unsigned index, struct methods_histogram *r
         .name = rows[index].name,
         .unit = "ns",
         .help = rows[index].help,
-        .part_count = server->worker_count,
+        .part_count = rows[index].of_worker ? server->worker_count : 1,
     };
-    for (unsigned i = 0; i < server->worker_count; i++) {
-        const void *part = (const char *)&server->workers[i] + rows[index].at;
+    for (unsigned i = 0; i < ret_histogram->part_count; i++) {
+        const void *part = rows[index].of_worker
+                               ? (const char *)&server->workers[i] + rows[index].at
+                               : (const char *)server + rows[index].at;
 
         ret_histogram->parts[i] = part;
     }

@@ -102,6 +102,7 @@ static void *journal_main(void *arg)
     urcu_qsbr_register_thread();
     for (;;) {
         bool stop = atomic_load(&threads->stop_journal);
+        uint64_t begun_ns = clock_mono_ns();
         int r = journal_turn(journal);
 
         urcu_qsbr_quiescent_state();
@@ -110,6 +111,7 @@ static void *journal_main(void *arg)
             break;
         }
         if (r > 0) {
+            histogram_add(&threads->server->journal_ns, clock_mono_ns() - begun_ns);
             durable_tell(threads);
         }
         idle = r > 0 ? 0 : idle + 1;

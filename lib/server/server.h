@@ -9,6 +9,7 @@
 
 #include "base/change.h"
 #include "base/counter.h"
+#include "base/histogram.h"
 #include "journal/journal.h"
 #include "net/frame.h"
 #include "policy/config.h"
@@ -77,6 +78,8 @@ struct server {
     bool disk_clock_doubted; /* what the log says; trust.h, control core only */
     struct trust *trust;     /* set by app/, NULL without a clock of its own; control core only */
     bool clock_doubted;      /* the wall clock is not believed; control core only */
+    struct histogram journal_ns; /* turns of the journal thread that wrote; its own */
+    struct histogram control_ns; /* turns of the control core; its own */
 };
 
 /* Store, wheel, rings and workers for a checked config, which must outlive the server. now: wall
