@@ -27,6 +27,9 @@ const struct status_alarm status_alarms[STATUS_ALARM_COUNT] = {
      "all ports have link"},
     {ALARM_HORIZON, "horizon", "error",
      "operating horizon passed: serving nobody until the log is written again", "serving again"},
+    {ALARM_OVERLOAD, "overload", "warn",
+     "more comes in than is answered: new clients are put off first, see the counters drop_shed_*",
+     "nothing was shed for 10 s"},
 };
 
 void status_init(struct status *status, struct server *server, const struct clock *clock)

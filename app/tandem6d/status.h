@@ -47,7 +47,7 @@ struct status_alarm {
 };
 
 enum {
-    STATUS_ALARM_COUNT = 6
+    STATUS_ALARM_COUNT = 7
 };
 extern const struct status_alarm status_alarms[STATUS_ALARM_COUNT];
 

@@ -1,8 +1,11 @@
 #include "server/control.h"
 
+#include "server/worker.h"
+
 enum {
-    HORIZON_RENEWALS = 4
-}; /* the horizon is moved that many times within its length */
+    HORIZON_RENEWALS = 4, /* the horizon is moved that many times within its length */
+    OVERLOAD_HOLD_S = 10, /* so long nothing was shed when an overload is over */
+};
 
 void control_init(struct control *control, struct server *server)
 {
@@ -60,6 +63,36 @@ static void alarm_set(struct server *server, enum server_alarm alarm, bool raise
     atomic_store_explicit(&server->alarms, alarms, memory_order_relaxed);
 }
 
+static uint64_t shed_total(const struct server *server)
+{
+    static const enum counter sheds[] = {
+        COUNTER_drop_shed_stale, COUNTER_drop_shed_solicit, COUNTER_drop_shed_request,
+        COUNTER_drop_shed_renew, COUNTER_drop_shed_other,   COUNTER_drop_shed_disk,
+    };
+
+    uint64_t total = 0;
+
+    for (unsigned i = 0; i < server->worker_count; i++) {
+        for (size_t k = 0; k < sizeof(sheds) / sizeof(sheds[0]); k++) {
+            total += counter_get(&server->workers[i].counters, sheds[k]);
+        }
+    }
+    return total;
+}
+
+void control_overload_turn(struct control *control, sec_t now)
+{
+    uint64_t total = shed_total(control->server);
+
+    if (total != control->shed_seen) {
+        control->shed_seen = total;
+        control->shed_s = now ? now : 1;
+    } else if (control->shed_s && sec_after(now, control->shed_s + OVERLOAD_HOLD_S)) {
+        control->shed_s = 0;
+    }
+    alarm_set(control->server, ALARM_OVERLOAD, control->shed_s != 0);
+}
+
 static void alarms_turn(struct control *control, sec_t now)
 {
     struct server *server = control->server;
@@ -79,6 +112,7 @@ static void alarms_turn(struct control *control, sec_t now)
     alarm_set(server, ALARM_LINK_DOWN, down);
     alarm_set(server, ALARM_HORIZON, until != 0 && sec_after(now, until));
     alarm_set(server, ALARM_CLOCK, server->clock_doubted);
+    control_overload_turn(control, now);
 }
 
 bool control_turn(struct control *control, sec_t now)

@@ -10,6 +10,8 @@ struct control {
     struct sweep sweep;
     sec_t horizon_pending_s;   /* on its way to the disk; 0 = none */
     uint64_t horizon_position; /* in the control core's ring */
+    uint64_t shed_seen;        /* packets given up by value so far */
+    sec_t shed_s;              /* when that last rose; 0: not lately */
     bool was_silent;
     bool clean_stop_cleared;
 };
@@ -22,6 +24,10 @@ bool control_turn(struct control *control, sec_t now);
 /* The part of a turn that keeps the operating horizon ahead of now, as far as the disk follows
  * (design 2). */
 void control_horizon_turn(struct control *control, sec_t now);
+
+/* The part of a turn that tells of overload: it lasts until nothing was shed for 10 s, so that one
+ * event says when it begins and one when it ends. */
+void control_overload_turn(struct control *control, sec_t now);
 
 /* Puts the mark of a clean stop into the log, as the last record; the caller then drains the
  * journal. */

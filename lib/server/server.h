@@ -37,6 +37,7 @@ enum server_alarm {
     ALARM_LINK_DOWN = 8,   /* a port has no link */
     ALARM_HORIZON = 16,    /* operating horizon passed: silent */
     ALARM_LEASE_INFO = 32, /* leases are short of what relays said: too many long ones */
+    ALARM_OVERLOAD = 64,   /* workers give packets up by value, see admit.h */
 };
 
 /* A failover relationship as the rest of the server sees it. */

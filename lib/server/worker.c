@@ -184,7 +184,6 @@ static enum counter rank_refusal(struct worker *worker, uint8_t type)
     if (likely(worker->rank_max == ADMIT_SOLICIT || admit_rank_of(type) <= worker->rank_max)) {
         return COUNTER_COUNT;
     }
-    worker->shed_count++;
     return COUNTER_drop_shed_disk;
 }
 

@@ -41,7 +41,6 @@ struct worker_source {
 };
 
 struct worker {
-    unsigned index;
     struct server *server;
     struct packet_io io;
     struct change_ring *ring;
@@ -60,11 +59,11 @@ struct worker {
     msec_t announce_ms[CONFIG_PORTS_MAX]; /* next MLD report; worker 0 only */
     bool announced_up[CONFIG_PORTS_MAX];
     const struct policy *policy; /* of this turn; every decision of a turn sees one policy */
-    bool silent;              /* operating horizon passed: neighbours are answered, clients not */
-    bool shedding;            /* may give packets up by value; false: first come, first served */
-    bool draining;            /* stopping: parked replies still leave, nothing new is taken */
+    bool silent;   /* operating horizon passed: neighbours are answered, clients not */
+    bool shedding; /* may give packets up by value; false: first come, first served */
+    bool draining; /* stopping: parked replies still leave, nothing new is taken */
+    unsigned index;
     enum admit_rank rank_max; /* of this turn: the disk is too far behind for lesser ones */
-    uint64_t shed_count;      /* packets given up by value */
     msec_t now_ms;
     sec_t now;
     uint64_t now_ns;            /* begin of the turn, monotonic; 0: nothing is measured */

@@ -31,7 +31,6 @@ static void backlog_shed(struct worker *worker)
     for (unsigned i = 0; i < count; i++) {
         worker_drop(worker, &packets[i], admit_shed_counter(rank));
     }
-    worker->shed_count += count;
 }
 
 static void backlog_shed_stale(struct worker *worker)
@@ -44,7 +43,6 @@ static void backlog_shed_stale(struct worker *worker)
         for (unsigned i = 0; i < count; i++) {
             worker_drop(worker, &packets[i], COUNTER_drop_shed_stale);
         }
-        worker->shed_count += count;
     } while (count == ADMIT_SHED_MAX);
 }
 
@@ -64,7 +62,6 @@ static unsigned backlog_fill(struct worker *worker, unsigned source, struct pack
                 admit_look((struct span){packet->data, packet->size}, packet->port);
 
             if (admit_full(&worker->admit) && label.rank > admit_least(&worker->admit)) {
-                worker->shed_count++;
                 worker_drop(worker, packet, admit_shed_counter(label.rank));
                 continue;
             }
