@@ -473,6 +473,7 @@ static void test_worker_spares_the_disk(void)
 {
     struct harness h;
     struct worker *worker;
+    struct parked parked;
     unsigned used = SERVER_PARK_CAPACITY / 4 * 3;
 
     harness_open(&h, config_text);
@@ -480,7 +481,8 @@ static void test_worker_spares_the_disk(void)
     clients_make(&h);
     worker->park.head += used; /* stand-ins for replies that wait: never released, none durable */
     for (unsigned i = 0; i < used; i++) {
-        worker->park.entries[(worker->park.tail + i) & worker->park.mask].position = UINT64_MAX;
+        worker->park.entries[(worker->park.tail + i) & worker->park.mask] =
+            (struct parked){.position = UINT64_MAX};
     }
     send_one(&h, DHCP6_SOLICIT, 5000, 0);
     send_one(&h, DHCP6_REQUEST, 5001, 0);
@@ -499,6 +501,12 @@ static void test_worker_spares_the_disk(void)
     CHECK_EQ(harness_counter(&h, COUNTER_drop_shed_disk), 2);
     CHECK_EQ(harness_counter(&h, COUNTER_lease_created), CLIENTS + 1);
     CHECK_EQ(harness_counter(&h, COUNTER_lease_renewed), 2);
+    while (park_pop(&worker->park, UINT64_MAX, &parked)) {
+        if (parked.packet.handle) {
+            worker->io.drop(worker->io.ctx, &parked.packet);
+        }
+    }
+    CHECK_EQ(h.buffers_out, 0);
     harness_close(&h);
 }
 
