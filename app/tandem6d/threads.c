@@ -31,6 +31,7 @@ struct threads {
     void (*_Atomic on_durable)(void *ctx);
     void *on_durable_ctx;
     bool busy_poll;
+    uint64_t message_cost_ns; /* for tests: wasted on each message */
 };
 
 /* Workers get only a struct worker from their lcore; there is one set of threads a process. */
@@ -43,6 +44,15 @@ static void sleep_us(unsigned us)
     urcu_qsbr_thread_offline();
     nanosleep(&ts, NULL);
     urcu_qsbr_thread_online();
+}
+
+/* Lowers the worker's capacity to a known one, for tests of overload. */
+static void time_waste(uint64_t ns)
+{
+    uint64_t end = clock_mono_ns() + ns;
+
+    while (clock_mono_ns() < end) {
+    }
 }
 
 static int worker_loop(void *arg)
@@ -60,6 +70,9 @@ static int worker_loop(void *arg)
         worker->now_ns = clock_mono_ns();
         if (worker_turn(worker, now_ms, clock_now(threads->clock, now_ms))) {
             worker_turn_measured(worker, clock_mono_ns());
+            if (threads->message_cost_ns) {
+                time_waste(worker->worked_count * threads->message_cost_ns);
+            }
             idle = 0;
         } else {
             idle++;
@@ -189,6 +202,7 @@ int threads_start(struct server *server, struct ports *ports, const struct clock
     threads->server = server;
     threads->clock = clock;
     threads->busy_poll = server->config->poll == CONFIG_POLL_BUSY;
+    threads->message_cost_ns = server->config->message_cost_us * 1000ULL;
     threads_of_process = threads;
     r = -pthread_create(&threads->journal, NULL, journal_main, threads);
     threads->journal_started = r == 0;

@@ -146,6 +146,7 @@ static int read_dataplane(struct reader *reader)
     }
     config->poll = strcmp(poll, "busy") == 0 ? CONFIG_POLL_BUSY : CONFIG_POLL_ADAPTIVE;
     config->workers = (unsigned)read_number(schema_dataplane, dataplane, "workers");
+    config->message_cost_us = (uint32_t)read_number(schema_dataplane, dataplane, "message_cost_us");
     err = read_cpus(reader, dataplane);
     if (err) {
         return err;

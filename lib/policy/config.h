@@ -97,6 +97,7 @@ struct config {
     unsigned cpu_count;                    /* 0: chosen at start; else workers + 1 */
     unsigned cpus[CONFIG_WORKERS_MAX + 1]; /* of the control core, of each worker */
     enum config_poll poll;
+    uint32_t message_cost_us; /* for tests: wasted on each message that is taken on */
     struct config_port ports[CONFIG_PORTS_MAX];
     unsigned port_count;
     const char *management_socket; /* NULL: none */

@@ -62,6 +62,7 @@ const struct field schema_dataplane[] = {
     ROW("workers", FIELD_INTEGER, .min = 1, .max = CONFIG_WORKERS_MAX, .fallback = "1", .help = "Worker threads, one core each."),
     ROW("cpus", FIELD_ARRAY, .min = 2, .max = CONFIG_WORKERS_MAX + 1, .children = cpu_item, .help = "CPU of the control core (and of the log's thread), then of each worker. Left out: the control core gets the CPU that serves the most device interrupts, workers the quietest."),
     ROW("poll", FIELD_STRING, .choices = poll_modes, .fallback = "\"adaptive\"", .help = "adaptive: an idle worker sleeps at most 200 microseconds; busy: never."),
+    ROW("message_cost_us", FIELD_INTEGER, .min = 0, .max = 10000, .fallback = "0", .help = "For tests of overload only: a worker wastes so many microseconds on every message it takes on, so that its capacity is known and small."),
     ROW("ports", FIELD_ARRAY, .required = true, .min = 1, .max = CONFIG_PORTS_MAX, .children = port_item, .help = "Network ports."),
     END_ROW};
 

@@ -79,7 +79,8 @@ size_t restart_reasons(const struct config *a, const struct config *b,
         {"journal",
          a->segment_size == b->segment_size && a->checkpoint_log_max == b->checkpoint_log_max},
         {"dataplane", a->workers == b->workers && a->cpu_count == b->cpu_count &&
-                          memcmp(a->cpus, b->cpus, sizeof(a->cpus)) == 0 && a->poll == b->poll},
+                          memcmp(a->cpus, b->cpus, sizeof(a->cpus)) == 0 && a->poll == b->poll &&
+                          a->message_cost_us == b->message_cost_us},
         {"dataplane.ports", ports_equal(a, b)},
         {"management",
          text_equal(a->management_socket, b->management_socket) &&

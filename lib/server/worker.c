@@ -393,6 +393,7 @@ void worker_burst(struct worker *worker, const struct packet *packets, unsigned 
             live[live_count++] = work;
         }
     }
+    worker->worked_count += live_count;
     for (unsigned i = 0; i < live_count; i++) {
         work_prefetch(worker, live[i]);
     }
@@ -451,7 +452,7 @@ unsigned worker_turn(struct worker *worker, msec_t now_ms, sec_t now)
 
     worker->now_ms = now_ms;
     worker->now = now;
-    worker->answered_count = 0;
+    worker->answered_count = worker->worked_count = 0;
     worker->policy = server_policy(server);
     worker->silent =
         worker->policy == NULL ||

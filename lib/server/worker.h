@@ -67,6 +67,7 @@ struct worker {
     msec_t now_ms;
     sec_t now;
     uint64_t now_ns;            /* begin of the turn, monotonic; 0: nothing is measured */
+    unsigned worked_count;      /* messages of this turn that were decided about */
     unsigned answered_count;    /* answers of this turn that need not wait for the disk */
     struct histogram turn_ns;   /* turns that handled something */
     struct histogram answer_ns; /* answers, from the turn that read the message on */
