@@ -24,6 +24,7 @@
 #include "dhcp6/message.h"
 #include "disk.h"
 #include "load.h"
+#include "micro.h"
 #include "server/apply.h"
 #include "server/worker.h"
 #include "threads.h"
@@ -37,7 +38,8 @@ enum {
 enum job {
     JOB_RUN,
     JOB_FILL,
-    JOB_RESTART
+    JOB_RESTART,
+    JOB_MICRO, /* one part of the work, micro.h */
 };
 
 enum phase {
@@ -76,6 +78,7 @@ struct bench {
     uint32_t offer_head, offer_tail;
     uint64_t packets, cycles, busy_cycles, records, replies;
     double echo_ns;
+    struct micro_result micro;
 };
 
 static struct bench
@@ -315,11 +318,11 @@ static int bench_main(void *arg)
     struct worker *worker = arg;
 
     urcu_qsbr_register_thread();
-    if (b->job == JOB_RUN) {
+    if (b->job == JOB_RUN || b->job == JOB_MICRO) {
         atomic_store(&b->phase, PHASE_ECHO);
         run_echo(b);
     }
-    if (b->job == JOB_FILL ||
+    if (b->job == JOB_FILL || b->job == JOB_MICRO ||
         (b->job == JOB_RUN &&
          (b->kind == LOAD_RENEW || b->kind == LOAD_REBIND || b->kind == LOAD_SOLICIT))) {
         uint64_t start = rte_rdtsc();
@@ -334,7 +337,12 @@ static int bench_main(void *arg)
     }
     atomic_store(&b->phase, b->job == JOB_FILL ? PHASE_DONE : PHASE_RUN);
     b->records = records_written(b);
-    if (b->packets_max) {
+    if (b->job == JOB_MICRO) {
+        struct micro micro = {worker, &b->load, b->seconds, b->random,
+                              clock_now(&b->clock, clock_mono_ms())};
+
+        micro_run(b->name, &micro, &b->micro);
+    } else if (b->packets_max) {
         run_counted(b, worker);
     } else {
         run_phase(b, worker, b->job == JOB_RUN ? b->seconds : 0.1);
@@ -482,6 +490,20 @@ static void report(const struct bench *b)
                             : 0.0);
 }
 
+static void report_micro(const struct bench *b)
+{
+    struct journal_stats journal;
+
+    journal_stats_get(b->server->journal, &journal);
+    printf("{\"bench\": \"%s\", \"operation\": \"%s\", \"relayed\": %u, \"leases\": %" PRIu64
+           ", \"operations\": %" PRIu64 ", \"ns\": %.1f, \"echo_ns_per_packet\": %.1f, "
+           "\"octets_per_record\": %.1f, \"records_per_batch\": %.0f, \"failed\": %" PRIu64
+           ", \"wrong\": %" PRIu64 "}\n",
+           b->name, micro_operation(b->name), b->relay_count, b->leases, b->micro.operations,
+           b->micro.ns, b->echo_ns, (double)journal.bytes / (double)journal.records,
+           (double)journal.records / (double)journal.batches, b->micro.failed, b->load.wrong);
+}
+
 static void report_counted(const struct bench *b)
 {
     printf("{\"bench\": \"%s\", \"packets\": %" PRIu64 ", \"answers\": %" PRIu64
@@ -497,12 +519,16 @@ static const struct {
     {"renew", LOAD_RENEW, JOB_RUN},       {"rebind", LOAD_REBIND, JOB_RUN},
     {"info-request", LOAD_INFO, JOB_RUN}, {"solicit", LOAD_SOLICIT, JOB_RUN},
     {"request", LOAD_REQUEST, JOB_RUN},   {"rapid", LOAD_RAPID, JOB_RUN},
+    {"parse", LOAD_RENEW, JOB_MICRO},     {"checksum", LOAD_RENEW, JOB_MICRO},
+    {"lookup", LOAD_RENEW, JOB_MICRO},    {"encode", LOAD_RENEW, JOB_MICRO},
+    {"commit", LOAD_RENEW, JOB_MICRO},    {"journal", LOAD_RENEW, JOB_MICRO},
     {"fill", LOAD_RAPID, JOB_FILL},       {"restart", LOAD_RAPID, JOB_RESTART},
 };
 
 static int usage(void)
 {
-    fputs("usage: bench_server renew|rebind|info-request|solicit|request|rapid|fill|restart "
+    fputs("usage: bench_server renew|rebind|info-request|solicit|request|rapid|"
+          "parse|checksum|lookup|encode|commit|journal|fill|restart "
           "--state-dir DIR [--leases N] "
           "[--ia 1|2] [--relayed 0-8] [--seconds S | --packets N] [--checkpoint 0|1]\n",
           stderr);
@@ -562,7 +588,10 @@ int main(int argc, char **argv)
     urcu_qsbr_register_thread();
     r = run(b);
     if (r == 0) {
-        b->job == JOB_RESTART ? report_restart(b) : b->packets_max ? report_counted(b) : report(b);
+        b->job == JOB_RESTART ? report_restart(b)
+        : b->job == JOB_MICRO ? report_micro(b)
+        : b->packets_max      ? report_counted(b)
+                              : report(b);
     }
     (void)fflush(stdout);
     _exit(r != 0); /* a benchmark's state is not worth an orderly shutdown */
