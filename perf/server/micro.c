@@ -84,7 +84,7 @@ static void burst_lookup(struct bench_part *b)
         struct item *item = &b->items[i];
         uint64_t duid_hash = store_duid_hash(store, item->message.client_id);
 
-        for (unsigned k = 0; k < item->message.ia_count; k++) {
+        for (unsigned k = 0; k < item->message.ia_count && k < DHCP6_IAS_MAX; k++) {
             const struct dhcp6_ia *ia = &item->message.ias[k];
 
             item->hash[k] = store_client_hash(duid_hash, ia->iaid, ia->type);
@@ -92,14 +92,14 @@ static void burst_lookup(struct bench_part *b)
         }
     }
     for (unsigned i = 0; i < PACKET_BURST; i++) {
-        for (unsigned k = 0; k < b->items[i].message.ia_count; k++) {
+        for (unsigned k = 0; k < b->items[i].message.ia_count && k < DHCP6_IAS_MAX; k++) {
             store_prefetch_found(store, b->items[i].hash[k]);
         }
     }
     for (unsigned i = 0; i < PACKET_BURST; i++) {
         struct item *item = &b->items[i];
 
-        for (unsigned k = 0; k < item->message.ia_count; k++) {
+        for (unsigned k = 0; k < item->message.ia_count && k < DHCP6_IAS_MAX; k++) {
             const struct dhcp6_ia *ia = &item->message.ias[k];
 
             item->found.first[k] = (uint8_t)k;
@@ -194,7 +194,7 @@ static void burst_commit(struct bench_part *b)
     for (unsigned i = 0; i < PACKET_BURST; i++) {
         struct item *item = &b->items[i];
 
-        for (unsigned k = 0; k < item->message.ia_count; k++) {
+        for (unsigned k = 0; k < item->message.ia_count && k < DHCP6_IAS_MAX; k++) {
             struct lease next = item->found.entries[k].lease;
             struct server_change change = {&item->found.entries[k], &next, -1};
             int r;
