@@ -40,6 +40,9 @@ static void state_set(struct fo_step *s, uint8_t next, enum fo_cause cause)
         r->failure_s = r->wait_from_s = 0;
         r->fresh = false;
     }
+    if (next == FO_NORMAL || next == FO_CONFLICT_DONE || next == FO_PARTNER_DOWN) {
+        r->pool_unknown = false; /* we were told of all, or nobody is left who knows */
+    }
     r->partner_updated = false;
     r->previous = r->state;
     r->state = next;
@@ -225,6 +228,7 @@ static void on_state(struct fo_step *s, const struct fo_state *partner)
         s->persist = s->persist || r->partner_state != partner->state ||
                      r->partner_start_s != partner->start_s;
         r->partner_state = partner->state;
+        r->pool_unknown = r->pool_unknown || partner->state == FO_PARTNER_DOWN;
         r->partner_start_s = partner->start_s;
         r->partner_down_s = partner->has_partner_down ? partner->partner_down_s : 0;
     }

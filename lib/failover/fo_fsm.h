@@ -84,6 +84,8 @@ struct fo_record {
     bool all_needed;      /* own storage was lost: ask with UPDREQALL until UPDDONE */
     bool fresh;           /* neither side had run failover when they first met (facts F.12) */
     bool partner_updated; /* PARTNER-DOWN: the partner had UPDDONE (facts F.32) */
+    bool pool_unknown;    /* the partner was in PARTNER-DOWN, and what it gave of our share is not
+                           * known yet (8.11.1) */
     sec_t start_s;        /* entry into state */
     sec_t partner_start_s;
     sec_t partner_down_s; /* option 125 as received */

@@ -46,12 +46,11 @@ static bool pool_open_target(const struct fo_fsm *fsm, sec_t now)
     return is_alone(fsm) && !is_handed_over(fsm) && !sec_after(partner_pool_from(fsm), now);
 }
 
-/* Own pool "if that can be determined" (RFC 8156 8.11.1): not while the partner was last heard in
- * PARTNER-DOWN, where it may use it. */
+/* Own pool "if that can be determined" (RFC 8156 8.11.1): not when the partner was in PARTNER-DOWN,
+ * where it may use it, and has not told us of all since. */
 static bool is_pool_known(const struct fo_fsm *fsm)
 {
-    return fsm->record.state != FO_RESOLUTION_INTERRUPTED ||
-           fsm->record.partner_state != FO_PARTNER_DOWN;
+    return fsm->record.state != FO_RESOLUTION_INTERRUPTED || !fsm->record.pool_unknown;
 }
 
 static int8_t own_parity(const struct fo_fsm *fsm)

@@ -7,7 +7,8 @@ enum {
     RECORD_ALL_NEEDED = 2,
     RECORD_FRESH = 4,
     RECORD_PARTNER_UPDATED = 8,
-    RECORD_FLAGS = 15,
+    RECORD_POOL_UNKNOWN = 16,
+    RECORD_FLAGS = 31,
 };
 
 size_t fo_record_encode(const struct fo_record *record, uint8_t buf[FO_RECORD_SIZE_MAX])
@@ -24,7 +25,8 @@ size_t fo_record_encode(const struct fo_record *record, uint8_t buf[FO_RECORD_SI
     wire_out_u8(&out, (uint8_t)((record->communicated ? RECORD_COMMUNICATED : 0) |
                                 (record->all_needed ? RECORD_ALL_NEEDED : 0) |
                                 (record->fresh ? RECORD_FRESH : 0) |
-                                (record->partner_updated ? RECORD_PARTNER_UPDATED : 0)));
+                                (record->partner_updated ? RECORD_PARTNER_UPDATED : 0) |
+                                (record->pool_unknown ? RECORD_POOL_UNKNOWN : 0)));
     wire_out_u32(&out, record->start_s);
     wire_out_u32(&out, record->partner_start_s);
     wire_out_u32(&out, record->partner_down_s);
@@ -67,6 +69,7 @@ int fo_record_parse(struct span bytes, struct fo_record *ret_record)
     record.all_needed = (flags & RECORD_ALL_NEEDED) != 0;
     record.fresh = (flags & RECORD_FRESH) != 0;
     record.partner_updated = (flags & RECORD_PARTNER_UPDATED) != 0;
+    record.pool_unknown = (flags & RECORD_POOL_UNKNOWN) != 0;
     record.start_s = wire_in_u32(&in);
     record.partner_start_s = wire_in_u32(&in);
     record.partner_down_s = wire_in_u32(&in);

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "check.h"
-#include "failover/fo_fsm.h"
+#include "failover/fo_fsm_internal.h"
 
 enum {
     MCLT = 3600,
@@ -542,9 +542,31 @@ static void test_pool_known(void)
     place(&fsm, FO_SECONDARY, FO_RESOLUTION_INTERRUPTED, 0);
     fsm.record.partner_state = FO_POTENTIAL_CONFLICT;
     CHECK(fo_fsm_grant(&fsm, NOW).allocate);
-    fsm.record.partner_state = FO_PARTNER_DOWN;
+    fsm.record.pool_unknown = true;
     CHECK(!fo_fsm_grant(&fsm, NOW).allocate);
     CHECK_EQ(fo_fsm_grant(&fsm, NOW).service, GRANT_ALL);
+}
+
+/* Seeds 10072753, 10079150: the partner comes out of PARTNER-DOWN into POTENTIAL-CONFLICT, and the
+ * line breaks before it has told what it gave of our share. */
+static void test_pool_unknown_until_told(void)
+{
+    struct fo_fsm fsm;
+
+    place(&fsm, FO_SECONDARY, FO_COMMUNICATIONS_INTERRUPTED, 0);
+    CHECK(!fsm.record.pool_unknown);
+    (void)step_type(&fsm, FO_FSM_CONNECTED, NOW);
+    (void)partner_start(&fsm, FO_PARTNER_DOWN, 0, NOW, NOW);
+    CHECK_EQ(fsm.record.state, FO_POTENTIAL_CONFLICT);
+    (void)partner_start(&fsm, FO_POTENTIAL_CONFLICT, 0, NOW, NOW);
+    (void)step_type(&fsm, FO_FSM_DISCONNECTED, NOW + 1);
+    CHECK_EQ(fsm.record.state, FO_RESOLUTION_INTERRUPTED);
+    CHECK(fsm.record.pool_unknown);
+    CHECK(!fo_fsm_grant_target(&fsm, NOW + 1).allocate);
+    CHECK_EQ(fo_fsm_grant_target(&fsm, NOW + 1).service, GRANT_ALL);
+    (void)step_type(&fsm, FO_FSM_PARTNER_DOWN, NOW + 2); /* nobody is left who could tell */
+    CHECK_EQ(fsm.record.state, FO_PARTNER_DOWN);
+    CHECK(!fsm.record.pool_unknown);
 }
 
 /* F.9: the other half never, or by setting after the MCLT when the own one is used up. */
@@ -835,6 +857,7 @@ static void test_record(void)
                                .all_needed = true,
                                .fresh = true,
                                .partner_updated = true,
+                               .pool_unknown = true,
                                .start_s = 1,
                                .partner_start_s = 2,
                                .partner_down_s = 3,
@@ -852,7 +875,8 @@ static void test_record(void)
     CHECK_EQ(fo_record_parse((struct span){buf, size}, &back), 0);
     CHECK_EQ(fo_record_encode(&back, again), size);
     CHECK_MEM(again, buf, size);
-    CHECK(back.fresh && back.all_needed && back.communicated && back.partner_updated);
+    CHECK(back.fresh && back.all_needed && back.communicated && back.partner_updated &&
+          back.pool_unknown);
     CHECK_EQ(back.hold_until_s, 9);
     for (size_t cut = 0; cut < size; cut++) {
         CHECK_EQ(fo_record_parse((struct span){buf, cut}, &other), -EBADMSG);
@@ -947,6 +971,7 @@ static const struct check_test tests[] = {
     {"narrowing", test_narrowing},
     {"partner_recovers", test_partner_recovers},
     {"pool_known", test_pool_known},
+    {"pool unknown until told", test_pool_unknown_until_told},
     {"partner_addresses", test_partner_addresses},
     {"startup_alone", test_startup_alone},
     {"startup_partner_down", test_startup_partner_down},
