@@ -74,31 +74,30 @@ __attribute__((format(printf, 2, 3))) static void arg_add(struct eal_args *args,
     args->argv[++args->count] = NULL;
 }
 
-/* Free hugepages of any size? */
-static bool hugepages_free(void)
+/* Octets in free hugepages of all sizes. */
+static uint64_t hugepages_free(void)
 {
     static const char root[] = "/sys/kernel/mm/hugepages";
     DIR *dir = opendir(root);
     struct dirent *entry;
-    unsigned long free_pages = 0;
+    uint64_t octets = 0;
 
-    while (dir && free_pages == 0 && (entry = readdir(dir)) != NULL) {
+    while (dir && (entry = readdir(dir)) != NULL) {
+        unsigned long pages = 0, page_kib = 0;
         char path[300];
         FILE *file;
 
         (void)snprintf(path, sizeof(path), "%s/%.200s/free_hugepages", root, entry->d_name);
-        file = fopen(path, "r");
+        file = sscanf(entry->d_name, "hugepages-%lukB", &page_kib) == 1 ? fopen(path, "r") : NULL;
         if (file) {
-            if (fscanf(file, "%lu", &free_pages) != 1) {
-                free_pages = 0;
-            }
+            octets += fscanf(file, "%lu", &pages) == 1 ? (uint64_t)pages * page_kib << 10 : 0;
             fclose(file);
         }
     }
     if (dir) {
         closedir(dir);
     }
-    return free_pages != 0;
+    return octets;
 }
 
 static bool device_is_vdev(const char *device)
@@ -143,7 +142,9 @@ static void args_add_device(struct eal_args *args, const struct config *config, 
 static int eal_start(const struct config *config)
 {
     struct eal_args *args = calloc(1, sizeof(*args));
-    bool huge = hugepages_free();
+    int memory_mib = NO_HUGE_MIB + (int)config->workers * 64;
+    /* Fewer than that, and DPDK would not start at all: others have them, the store for one. */
+    bool huge = hugepages_free() >> 20 >= (uint64_t)memory_mib;
     unsigned pci_count = 0;
     int r;
 
@@ -160,7 +161,7 @@ static int eal_start(const struct config *config)
         arg_add(args, "--in-memory");
     } else {
         arg_add(args, "--no-huge");
-        arg_add(args, "-m%d", NO_HUGE_MIB + (int)config->workers * 64);
+        arg_add(args, "-m%d", memory_mib);
         arg_add(args, "--no-shconf");
     }
     for (unsigned i = 0; i < config->port_count; i++) {
