@@ -25,6 +25,10 @@ void __real_fo_update_judge(const struct fo_update_context *context, const struc
                             const struct lease *theirs, struct fo_judgement *ret_judgement);
 void __wrap_fo_update_judge(const struct fo_update_context *context, const struct lease *mine,
                             const struct lease *theirs, struct fo_judgement *ret_judgement);
+int __real_fo_fsm_step(struct fo_fsm *fsm, const struct fo_fsm_event *event, sec_t now,
+                       struct fo_fsm_actions *ret_actions);
+int __wrap_fo_fsm_step(struct fo_fsm *fsm, const struct fo_fsm_event *event, sec_t now,
+                       struct fo_fsm_actions *ret_actions);
 
 int __wrap_store_commit(struct store *store, unsigned committer, const struct lease_found *base,
                         const struct lease *next, struct store_committed *ret_committed)
@@ -86,6 +90,21 @@ void __wrap_fo_update_judge(const struct fo_update_context *context, const struc
     __real_fo_update_judge(&counted, mine, theirs, ret_judgement);
 }
 
+int __wrap_fo_fsm_step(struct fo_fsm *fsm, const struct fo_fsm_event *event, sec_t now,
+                       struct fo_fsm_actions *ret_actions)
+{
+    struct fo_fsm_event other = *event;
+
+    for (unsigned i = 0; i < SIM_NODES && event->type == FO_FSM_STATE; i++) {
+        struct node *node = &hooks_sim->nodes[i];
+
+        if (node->lie && node->relation && fsm == &node->relation->fsm) {
+            other.state = plan_lie(node, event->state.start_s);
+        }
+    }
+    return __real_fo_fsm_step(fsm, &other, now, ret_actions);
+}
+
 static void disk_preempt(struct node *node)
 {
     if (!node->booting) {
@@ -129,6 +148,26 @@ static void disk_close(void *ctx, struct disk_file *file)
     ops->close(disk, file);
 }
 
+/* The write was under way: the machine's end tears it, the process's own does not. Its word that it
+ * is done reaches nobody. */
+static void write_dying(struct node *node, struct disk_file *file, uint64_t offset,
+                        const uint8_t *buf, size_t size)
+{
+    struct sim *sim = node->sim;
+    void *disk;
+    const struct disk_ops *ops = real(node, &disk);
+
+    if (sim_random(sim, 2) || memdisk_is_off(node->memdisk)) {
+        return;
+    }
+    if (node->powerless) {
+        sim->tally.torn++;
+        memdisk_cut_at(node->memdisk, memdisk_operations(node->memdisk) + 1,
+                       sim_random(sim, size + 1), sim_random(sim, 2) * sim_random(sim, 1 << 30));
+    }
+    (void)ops->write(disk, file, offset, buf, size);
+}
+
 static int disk_write(void *ctx, struct disk_file *file, uint64_t offset, const uint8_t *buf,
                       size_t size)
 {
@@ -139,6 +178,7 @@ static int disk_write(void *ctx, struct disk_file *file, uint64_t offset, const 
 
     disk_preempt(node); /* drained, not yet written */
     if (node->dying) {
+        write_dying(node, file, offset, buf, size);
         return -EIO;
     }
     r = ops->write(disk, file, offset, buf, size);

@@ -1,6 +1,7 @@
 /* Runs seeds of the simulation.
  *
- *     sim [--seeds N] [--first-seed S] [--jobs J] [--require-coverage]
+ *     sim [--seeds N] [--first-seed S] [--jobs J] [--require-coverage]     100,000 seeds and more
+ *         require it anyhow: each cell of both tables
  *     sim --seed S [--verbose] [--faults 0,2,3] [--clients N] [--end SECONDS]
  *     sim --seed S --minimise
  *
@@ -21,6 +22,7 @@
 
 enum {
     JOBS_MAX = 64,
+    COVERAGE_SEEDS = 100000,
     FAILURES_SHOWN = 20,
 };
 
@@ -154,10 +156,13 @@ static void tally_print(const struct tally *t)
            "%llu declines, %llu expired, %llu lost while renewing\n",
            LLU(t->steps), LLU(t->nested), LLU(t->grants), LLU(t->renewals), LLU(t->releases),
            LLU(t->declines), LLU(t->expiries), LLU(t->lost));
-    printf("%llu boots, %llu kills, %llu power cuts, %llu partner-downs, %llu hand-overs, "
-           "%llu updates, %llu checkpoints, %llu torn tails, %llu failed writes\n",
-           LLU(t->boots), LLU(t->kills), LLU(t->powers), LLU(t->partner_downs), LLU(t->handovers),
-           LLU(t->updates), LLU(t->checkpoints), LLU(t->torn), LLU(t->failed_writes));
+    printf(
+        "%llu boots, %llu kills, %llu power cuts, %llu partner-downs, %llu hand-overs, "
+        "%llu updates, %llu checkpoints, %llu torn tails, %llu failed writes, %llu crashes while "
+        "booting, %llu lies\n",
+        LLU(t->boots), LLU(t->kills), LLU(t->powers), LLU(t->partner_downs), LLU(t->handovers),
+        LLU(t->updates), LLU(t->checkpoints), LLU(t->torn), LLU(t->failed_writes),
+        LLU(t->boot_crashes), LLU(t->lies));
 }
 
 static int seeds_run(uint64_t first, uint64_t count, unsigned jobs, bool need_coverage)
@@ -337,7 +342,7 @@ int main(int argc, char **argv)
         }
     }
     if (!one) {
-        return seeds_run(first, seeds, jobs, need_coverage);
+        return seeds_run(first, seeds, jobs, need_coverage || seeds >= COVERAGE_SEEDS);
     }
     urcu_qsbr_register_thread();
     if (shorter) {

@@ -3,6 +3,7 @@
 #include "sim.h"
 
 enum {
+    LIES_OF = 12,  /* one seed of so many has a server that waits for a state to hear a lie in */
     CALM_OF_8 = 1, /* seeds without any fault */
     MAIN_MIN_S = 600,
     MAIN_MAX_S = 4000,
@@ -26,6 +27,7 @@ static const char *const names[] = {
     [FAULT_HANDOVER] = "hand-over",
     [FAULT_DOWN] = "down",
     [FAULT_WRONG_DOWN] = "wrong-down",
+    [FAULT_LIE] = "lie",
 };
 _Static_assert(sizeof(names) / sizeof(names[0]) == FAULT_KINDS, "a name for each");
 
@@ -38,7 +40,7 @@ static const struct {
     [FAULT_CLIENTS] = {8, 900},   [FAULT_LOSS] = {6, 300},        [FAULT_DISK_ERROR] = {5, 100},
     [FAULT_DISK_FULL] = {4, 200}, [FAULT_DISK_SLOW] = {5, 100},   [FAULT_WORKER] = {3, 5},
     [FAULT_CONTROL] = {4, 60},    [FAULT_CLOCK] = {4, 1},         [FAULT_HANDOVER] = {5, 400},
-    [FAULT_DOWN] = {10, 3000},    [FAULT_WRONG_DOWN] = {5, 1},
+    [FAULT_DOWN] = {10, 3000},    [FAULT_WRONG_DOWN] = {5, 1},    [FAULT_LIE] = {1, 900},
 };
 
 const char *fault_name(enum fault_kind kind)
@@ -121,6 +123,29 @@ static void traps_make(uint64_t *state, struct sim_plan *plan)
     }
 }
 
+/* In one seed of LIES_OF a server in a state chosen by the seed hears that its partner is in
+ * another one, so that every pair of states comes about: most of what is left by the faults above
+ * no two of our servers reach. */
+static void lie_make(uint64_t *state, struct sim_plan *plan)
+{
+    struct fault *fault = &plan->faults[plan->fault_count];
+    unsigned node = (unsigned)below(state, 2);
+
+    if (below(state, LIES_OF) || plan->fault_count == 0 || plan->fault_count == SIM_FAULTS_MAX) {
+        return;
+    }
+    *fault = (struct fault){
+        .kind = FAULT_LIE,
+        .node = node,
+        .at = NEVER,
+        .until = between(state, 1, kinds[FAULT_LIE].length_max_s * 1000ull) * MSEC,
+        .on_node = node,
+        .on_state = (unsigned)between(state, FO_NORMAL, FO_CONFLICT_DONE),
+        .value = sim_mix(state) >> 1,
+    };
+    plan->fault_count++;
+}
+
 void plan_state(struct sim *sim, unsigned node, unsigned state)
 {
     for (unsigned i = 0; i < sim->plan.fault_count; i++) {
@@ -157,10 +182,12 @@ void plan_make(struct sim *sim)
         .twice = below(&state, 2) ? (unsigned)between(&state, 0, 40) : 0,
         .delay_max = between(&state, 1, 300) * MSEC,
     };
+    plan->boot_crash = below(&state, 4) ? 0 : (unsigned)between(&state, 16, 128);
     plan->valid_s = plan->mclt_s * (uint32_t)between(&state, 1, 6);
     plan->preferred_s = plan->valid_s - plan->valid_s / 4;
     faults_make(&state, plan);
     traps_make(&state, plan);
+    lie_make(&state, plan);
     if (sim->options.clients_max && plan->client_count > sim->options.clients_max) {
         plan->client_count = sim->options.clients_max;
     }
@@ -186,7 +213,7 @@ void plan_make(struct sim *sim)
 static bool is_sudden(const struct fault *fault)
 {
     return fault->kind != FAULT_DOWN && fault->kind != FAULT_WRONG_DOWN &&
-           fault->kind != FAULT_HANDOVER && fault->kind != FAULT_CUT;
+           fault->kind != FAULT_HANDOVER && fault->kind != FAULT_CUT && fault->kind != FAULT_LIE;
 }
 
 static const struct fault *first_due(const struct sim *sim)
@@ -275,12 +302,45 @@ static void clock_wrong(struct sim *sim, const struct fault *fault)
     }
 }
 
-/* Second half of FAULT_DOWN: somewhere between the end of the machine and its return. */
-static void down_told(struct sim *sim, struct fault *fault)
+struct fo_state plan_lie(struct node *node, sec_t start_s)
 {
-    usec_t since = fault->until - (fault->until - fault->at);
+    struct fo_state told = {.state = (uint8_t)node->lie,
+                            .has_flags = true,
+                            .flags = FO_FLAG_COMMUNICATED,
+                            .has_start = true,
+                            .start_s = start_s};
 
-    (void)since;
+    told.has_partner_down = told.state == FO_PARTNER_DOWN;
+    told.partner_down_s = start_s;
+    sim_say(node->sim, "node %u: hears that its partner is in %s", node->index,
+            fo_state_name((enum fo_server_state)node->lie));
+    node->lie = 0;
+    node->sim->tally.lies++;
+    node->sim->duplicates_excused = true; /* who gives what hangs on the partner's word */
+    return told;
+}
+
+/* At once if the partners talk, else instead of the first STATE of the next connection. */
+static void lie(struct sim *sim, const struct fault *fault)
+{
+    struct node *node = &sim->nodes[fault->node];
+
+    if (!node_is_up(node)) {
+        return;
+    }
+    node->lie = FO_NORMAL + (unsigned)(fault->value % (FO_CONFLICT_DONE - FO_NORMAL + 1));
+    if (node->relation->fsm.comms_ok) { /* the event's own state is not looked at */
+        (void)!relation_command(
+            node->relation,
+            &(struct fo_fsm_event){.type = FO_FSM_STATE, .state = {.start_s = node_now(node)}},
+            node_time(node));
+        node_due(node, STEP_CONTROL, MSEC);
+    }
+}
+
+/* Second half of FAULT_DOWN: somewhere between the end of the machine and its return. */
+static void down_told(struct sim *sim, const struct fault *fault)
+{
     partner_down(sim, 1 - fault->node, fault->value & 1 ? SIM_EPOCH + (sec_t)(fault->at / SEC) : 0);
 }
 
@@ -347,6 +407,9 @@ static void fault_begin(struct sim *sim, struct fault *fault)
     case FAULT_WRONG_DOWN:
         partner_down(sim, fault->node, 0);
         break;
+    case FAULT_LIE:
+        lie(sim, fault);
+        break;
     case FAULT_KINDS:
         break;
     }
@@ -378,6 +441,10 @@ static void fault_end(struct sim *sim, struct fault *fault)
         break;
     case FAULT_DISK_SLOW:
         node->disk_slow = 0;
+        break;
+    case FAULT_LIE:
+        node->lie = 0;
+        stream_cut(sim);
         break;
     case FAULT_DOWN: /* its partner is up and told; it comes back to a network that works */
         sim->connection.partitioned = false;

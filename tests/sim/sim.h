@@ -63,6 +63,8 @@ enum fault_kind {
     FAULT_HANDOVER,   /* planned maintenance of one server */
     FAULT_DOWN,       /* a machine is away for long; the operator tells the other one */
     FAULT_WRONG_DOWN, /* the operator says so although the partner lives */
+    FAULT_LIE,        /* a server hears of a state in which its partner is not; in the end the
+                       * connection breaks */
     FAULT_KINDS,
 };
 
@@ -83,6 +85,7 @@ struct sim_plan {
     uint32_t mclt_s, valid_s, preferred_s, keepalive_s, horizon_s, remember_s, share_percent;
     unsigned address_count, prefix_length; /* of the pools */
     bool rapid_commit;
+    unsigned boot_crash;  /* of 256 boots in whose midst the power fails */
     unsigned preempt;     /* of 256 places where another step may come between */
     unsigned loss, twice; /* of 256 packets */
     usec_t delay_max;
@@ -170,6 +173,7 @@ struct node {
     usec_t clock_at;
     int64_t wall_error_us; /* of the machine's clock; a server follows at its start */
     usec_t disk_slow, stalled_until[STEP_COUNT];
+    unsigned lie; /* a state: what the next STATE from its partner seems to say; 0: as it is */
     bool clients_cut;
     bool disk_bad;
     usec_t serving_since;            /* NEVER: not serving */
@@ -251,8 +255,8 @@ struct flight { /* a packet between clients and servers */
 
 struct tally {
     uint64_t steps, nested, grants, renewals, releases, declines, expiries, lost, boots, kills,
-        powers, partner_downs, handovers, updates, checkpoints, failed_writes, torn, takebacks,
-        orphans;
+        powers, partner_downs, handovers, lies, boot_crashes, updates, checkpoints, failed_writes,
+        torn, takebacks, orphans;
 };
 
 struct coverage {
@@ -317,6 +321,8 @@ const char *fault_name(enum fault_kind kind);
 usec_t plan_due(const struct sim *sim);
 void plan_step(struct sim *sim);
 void plan_heal(struct sim *sim);
+/* What a server hears instead of its partner's STATE, once. */
+struct fo_state plan_lie(struct node *node, sec_t start_s);
 /* A server has entered a state some fault waits for. */
 void plan_state(struct sim *sim, unsigned node, unsigned state);
 
@@ -333,14 +339,19 @@ static inline bool node_is_up(const struct node *node)
     return node->server != NULL && !node->dying && !node->booting;
 }
 
+/* Something is committed that is not known to be durable. */
+bool node_rings_hold(const struct node *node);
 sec_t node_now(const struct node *node);
+int64_t node_clock_error_us(const struct node *node);
 struct fo_time node_time(const struct node *node);
-void node_due(struct node *node, enum step step, usec_t within);
-usec_t node_step_due(const struct node *node, enum step step);
-void node_step(struct node *node, enum step step);
 enum fo_server_state node_state(const struct node *node);
 struct node *node_of(const struct server *server);
 void node_frame_take(struct node *node, unsigned worker, const uint8_t *bytes, size_t size);
+
+/* step.c */
+void node_due(struct node *node, enum step step, usec_t within);
+usec_t node_step_due(const struct node *node, enum step step);
+void node_step(struct node *node, enum step step);
 
 /* hooks.c */
 struct disk hooks_disk(struct node *node);
