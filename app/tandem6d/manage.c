@@ -17,6 +17,7 @@
 #include "observe/audit.h"
 #include "observe/events.h"
 #include "server/lease_tap.h"
+#include "server/trace.h"
 
 static_assert((int)HTTP_ERROR_MAX >= (int)ACCESS_ERROR_MAX, "one buffer for both");
 
@@ -178,7 +179,8 @@ static int events_start(struct manage *manage)
     r = r ? r : alarms_new(&manage->alarms);
     manage->tap = r ? NULL : calloc(1, sizeof(*manage->tap));
     server->tap = manage->tap; /* before the journal thread runs */
-    return r == 0 && manage->tap == NULL ? -ENOMEM : r;
+    server->trace = r ? NULL : trace_new(server->worker_count);
+    return r == 0 && (manage->tap == NULL || server->trace == NULL) ? -ENOMEM : r;
 }
 
 static int methods_start(struct manage *manage, const struct config *config)
@@ -196,6 +198,7 @@ static int methods_start(struct manage *manage, const struct config *config)
     env.events = manage->events;
     env.alarms = manage->alarms;
     env.tap = manage->tap;
+    env.trace = manage->status->server->trace;
     if (manage->status->configure) {
         configure_env(manage->status->configure, &env);
     }
@@ -244,6 +247,8 @@ void manage_free(struct manage *manage)
     audit_free(manage->audit);
     manage->status->server->tap = NULL; /* the journal thread has ended */
     free(manage->tap);
+    trace_free(manage->status->server->trace); /* so have the workers */
+    manage->status->server->trace = NULL;
     alarms_free(manage->alarms);
     events_free(manage->events);
     free(manage);
@@ -292,6 +297,7 @@ void manage_turn(struct manage *manage)
 {
     reload_turn(manage);
     (void)methods_pool_step(manage->methods);
+    methods_trace_turn(manage->methods);
     alarms_turn(manage);
     if (manage->http) {
         http_turn(manage->http);

@@ -84,6 +84,13 @@ static sec_t env_now(void *ctx)
     return clock_now(((struct status *)ctx)->clock, clock_mono_ms());
 }
 
+static int64_t env_clock_offset_ms(void *ctx)
+{
+    const struct status *status = ctx;
+
+    return atomic_load_explicit(&status->clock->offset_ms, memory_order_relaxed);
+}
+
 const char *status_state(void *ctx)
 {
     const struct status *status = ctx;
@@ -250,6 +257,7 @@ struct methods_env status_env(struct status *status)
         .config = env_config,
         .counters = env_counters,
         .now = env_now,
+        .clock_offset_ms = env_clock_offset_ms,
         .state = status_state,
         .journal_stats = env_journal_stats,
         .worker = env_worker,

@@ -5,19 +5,13 @@
 #include "server/methods_internal.h"
 
 const struct jsonrpc_method *const methods_table[] = {
-    methods_server_table,
-    methods_lease_table,
-    methods_lease_count_table,
-    methods_lease_act_table,
-    methods_reservation_table,
-    methods_pool_table,
-    methods_stats_table,
-    methods_config_table,
-    methods_change_table,
-    methods_failover_table,
-    methods_audit_table,
-    methods_events_table,
-    NULL,
+    methods_server_table,      methods_lease_table,
+    methods_lease_count_table, methods_lease_act_table,
+    methods_reservation_table, methods_pool_table,
+    methods_stats_table,       methods_config_table,
+    methods_change_table,      methods_failover_table,
+    methods_audit_table,       methods_events_table,
+    methods_trace_table,       NULL,
 };
 
 static bool is_durable(const struct jsonrpc *rpc, uint64_t position)
@@ -57,6 +51,7 @@ void methods_free(struct methods *methods)
     if (methods) {
         pool_walk_done(&methods->walk);
         methods_config_done(methods);
+        methods_trace_done(methods);
         free(methods);
     }
 }

@@ -94,6 +94,7 @@ struct event_cursor;
 struct alarms;
 struct alarm_state;
 struct lease_tap;
+struct trace;
 
 /* Everything but store, policy, config, counters and now may be NULL: then the answers leave that
  * part out. The indexed questions return false behind the last item. Texts live until the next
@@ -141,9 +142,11 @@ struct methods_env {
     void (*history_save)(void *ctx, char *text);
     const char *history; /* read by methods_new only; NULL: none */
     void *config_ctx;
-    struct events *events; /* observe/events.h */
-    struct alarms *alarms; /* observe/alarm.h */
-    struct lease_tap *tap; /* lease_tap.h; NULL: leases are not told */
+    struct events *events;                 /* observe/events.h */
+    struct alarms *alarms;                 /* observe/alarm.h */
+    struct lease_tap *tap;                 /* lease_tap.h; NULL: leases are not told */
+    struct trace *trace;                   /* trace.h; NULL: there are no traces */
+    int64_t (*clock_offset_ms)(void *ctx); /* Unix minus monotonic; NULL: whole seconds do */
     void *ctx;
 };
 
@@ -168,6 +171,9 @@ void methods_alarm(struct methods *methods, const struct alarm_state *state);
 void methods_config_event(struct methods *methods);
 /* Once in a control turn: looks what is to be told. True when there are new events. */
 bool methods_events_turn(struct methods *methods);
+
+/* Takes in what workers told of a traced client, and ends a trace whose time is over. */
+void methods_trace_turn(struct methods *methods);
 /* Somebody reads events of these topics; say it again within a minute. */
 void methods_events_watch(struct methods *methods, unsigned topics);
 /* A reader's cursor from the parameters of events.subscribe, checked against

@@ -40,6 +40,8 @@ enum {
     METHODS_RELATIONS_MAX = 64
 };
 
+struct trace_run; /* methods_trace.c */
+
 /* What the events are made from. */
 struct event_watch {
     sec_t until_s;                                  /* leases are told until then */
@@ -71,7 +73,9 @@ struct methods {
     struct outlook_walk outlook;
     struct event_watch watch;
     struct config_state config;
-    bool maintenance; /* the process ends when all relationships are handed over */
+    struct trace_run *trace; /* the last one; NULL: none is kept */
+    uint64_t trace_last;     /* its number */
+    bool maintenance;        /* the process ends when all relationships are handed over */
 };
 
 static inline const struct methods_env *methods_env(const struct jsonrpc_call *call)
@@ -92,6 +96,7 @@ extern const struct jsonrpc_method methods_reservation_table[];
 extern const struct jsonrpc_method methods_failover_table[];
 extern const struct jsonrpc_method methods_audit_table[];
 extern const struct jsonrpc_method methods_events_table[];
+extern const struct jsonrpc_method methods_trace_table[];
 
 /* Tells one event; takes data (methods_events.c). */
 void methods_event(struct methods *methods, enum event_topic topic, json_t *data);
@@ -106,6 +111,9 @@ int methods_config_candidate(struct jsonrpc_call *call, char **ret_text);
 /* Takes up the history and the configuration in force; and drops all (methods_change.c). */
 int methods_config_init(struct methods *methods);
 void methods_config_done(struct methods *methods);
+
+/* Forgets the trace (methods_trace.c). */
+void methods_trace_done(struct methods *methods);
 
 /* The dispatcher's audit hook (methods_audit.c). */
 jsonrpc_audit_fn methods_audit;

@@ -22,6 +22,7 @@ struct claims;
 struct dirty;
 struct relation;
 struct trust;
+struct trace;
 
 enum {
     SERVER_RING_SIZE =
@@ -71,6 +72,7 @@ struct server {
     struct claims *claims;              /* apply.h; control core only */
     struct dirty *dirty;                /* dirty.h; NULL without failover */
     struct lease_tap *tap;              /* lease_tap.h; set before threads run; NULL: none */
+    struct trace *trace;                /* trace.h; set before threads run; NULL: none */
     struct server_endpoint *endpoints;  /* one per relationship; NULL without failover */
     unsigned endpoint_count;
     sec_t started_s;

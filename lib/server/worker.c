@@ -69,6 +69,9 @@ static void tx_flush(struct worker *worker, unsigned port)
     if (count == 0) {
         return;
     }
+    if (unlikely(worker->trace)) {
+        worker_trace_frames(worker, TRACE_OUT, worker->tx[port], count);
+    }
     sent = worker->io.tx(worker->io.ctx, port, worker->tx[port], count);
     counter_add(&worker->counters, COUNTER_tx_frames, sent);
     counter_add(&worker->counters, COUNTER_drop_tx, count - sent);
@@ -313,6 +316,9 @@ static bool message_ends(const struct dhcp6_message *message)
 /* Hands the packet to the client's home worker. */
 static void work_hand_over(struct worker *worker, struct work *work)
 {
+    if (unlikely(worker->trace)) {
+        worker_trace_handed(worker, &work->packet, work->home);
+    }
     work->packet.handed_over = true;
     if (!handover_push(&worker->server->workers[work->home].inbox[worker->index], &work->packet)) {
         worker_drop(worker, &work->packet, COUNTER_drop_handover_full);
@@ -360,6 +366,9 @@ static void work_finish(struct worker *worker, struct work *work)
         return;
     }
     answers_count(worker, work);
+    if (unlikely(worker->trace)) {
+        worker_trace_decided(worker, work, position != 0);
+    }
     if (position) { /* also for changes of an earlier, lost decision: they are what the answer says
                      */
         park_push(&worker->park,
@@ -454,6 +463,11 @@ unsigned worker_turn(struct worker *worker, msec_t now_ms, sec_t now)
     worker->now = now;
     worker->answered_count = worker->worked_count = 0;
     worker->policy = server_policy(server);
+    if (server->trace &&
+        unlikely(atomic_load_explicit(&server->trace->generation, memory_order_relaxed) !=
+                 worker->trace_generation)) {
+        worker_trace_look(worker);
+    }
     worker->silent =
         worker->policy == NULL ||
         sec_after(now, atomic_load_explicit(&server->operating_until_s, memory_order_relaxed));

@@ -13,6 +13,7 @@
 #include "server/key.h"
 #include "server/park.h"
 #include "server/server.h"
+#include "server/trace.h"
 
 enum {
     WORKER_INFO_MAX = LEASE_INFO_SIZE_MAX
@@ -59,9 +60,11 @@ struct worker {
     msec_t announce_ms[CONFIG_PORTS_MAX]; /* next MLD report; worker 0 only */
     bool announced_up[CONFIG_PORTS_MAX];
     const struct policy *policy; /* of this turn; every decision of a turn sees one policy */
-    bool silent;   /* operating horizon passed: neighbours are answered, clients not */
-    bool shedding; /* may give packets up by value; false: first come, first served */
-    bool draining; /* stopping: parked replies still leave, nothing new is taken */
+    bool silent;               /* operating horizon passed: neighbours are answered, clients not */
+    bool shedding;             /* may give packets up by value; false: first come, first served */
+    bool draining;             /* stopping: parked replies still leave, nothing new is taken */
+    struct trace_lane *trace;  /* of this turn; NULL: nobody is traced */
+    uint32_t trace_generation; /* last looked at */
     unsigned index;
     enum admit_rank rank_max; /* of this turn: the disk is too far behind for lesser ones */
     msec_t now_ms;

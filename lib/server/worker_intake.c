@@ -15,10 +15,14 @@ static unsigned source_take(struct worker *worker, unsigned source, struct packe
     if (source < server->port_count) {
         count = worker->io.rx(worker->io.ctx, source, ret_packets, PACKET_BURST);
         counter_add(&worker->counters, COUNTER_rx_frames, count);
-        return count;
+    } else {
+        count =
+            handover_pop(&worker->inbox[source - server->port_count], ret_packets, PACKET_BURST);
+        counter_add(&worker->counters, COUNTER_handover_in, count);
     }
-    count = handover_pop(&worker->inbox[source - server->port_count], ret_packets, PACKET_BURST);
-    counter_add(&worker->counters, COUNTER_handover_in, count);
+    if (unlikely(worker->trace)) {
+        worker_trace_frames(worker, TRACE_IN, ret_packets, count);
+    }
     return count;
 }
 
