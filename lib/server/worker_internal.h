@@ -33,14 +33,18 @@ unsigned worker_backlog(struct worker *worker);
 /* The least rank that is taken on with so many replies waiting for the disk. */
 enum admit_rank worker_rank_max(const struct worker *worker);
 
-/* Tracing (worker_trace.c); all but the first only while worker->trace is set. */
-void worker_trace_look(struct worker *worker);
+/* Tracing (worker_trace.c): rare, and kept out of the packet path's code. All but the first only
+ * while worker->trace is set. */
+#define WORKER_RARE __attribute__((cold, noinline))
+void worker_trace_look(struct worker *worker) WORKER_RARE;
 void worker_trace_frames(const struct worker *worker, enum trace_kind kind,
-                         const struct packet *packets, unsigned count);
+                         const struct packet *packets, unsigned count) WORKER_RARE;
 void worker_trace_drop(const struct worker *worker, const struct packet *packet,
-                       enum counter counter);
-void worker_trace_handed(const struct worker *worker, const struct packet *packet, unsigned home);
-void worker_trace_decided(const struct worker *worker, const struct work *work, bool waits);
+                       enum counter counter) WORKER_RARE;
+void worker_trace_handed(const struct worker *worker, const struct packet *packet,
+                         unsigned home) WORKER_RARE;
+void worker_trace_decided(const struct worker *worker, const struct work *work,
+                          bool waits) WORKER_RARE;
 
 /* Gives up a packet for a counted reason. */
 static inline void worker_drop(struct worker *worker, struct packet *packet, enum counter reason)
