@@ -30,6 +30,8 @@ const struct command commands[] = {
     {"leases", "[key=value...]", 0, 32, run_leases,
      "leases, filtered: link=, pool=, duid=, state=, under=2001:db8::/40, limit=..."},
     {"lease", "ADDRESS|PREFIX", 1, 1, run_lease, "everything about one lease"},
+    {"trace", "DUID|ADDRESS|PREFIX [seconds=60]", 1, 3, command_trace,
+     "one client's packets and what becomes of them, as they come; --pcap FILE keeps them"},
     {"pools", "[link=NAME]", 0, 1, run_pools, "how full the pools are"},
     {"stats", "[group=NAME]", 0, 2, run_stats, "counters that are not zero, gauges, latencies"},
     {"config", "[/JSON/POINTER|test|apply...]", 0, 8, command_config,

@@ -20,6 +20,7 @@ struct session {
     bool json; /* answers as JSON instead of tables */
     bool dry_run;
     const char *confirm; /* the name given with --confirm, or NULL */
+    const char *pcap;    /* the file given with --pcap, or NULL */
     int argc;            /* arguments behind the command */
     char **argv;
 };
@@ -58,6 +59,9 @@ void json_print(const json_t *json);
 
 /* commands_watch.c */
 int command_watch(struct session *session);
+
+/* commands_trace.c */
+int command_trace(struct session *session);
 
 /* commands_config.c */
 int command_config(struct session *session);

@@ -86,6 +86,7 @@ int main(int argc, char **argv)
     session.json = wishes.json;
     session.confirm = wishes.confirm;
     session.dry_run = wishes.dry_run;
+    session.pcap = wishes.pcap;
     if (optind == argc && wishes.help) {
         code = help_print(&session);
     } else if (optind == argc) {

@@ -17,6 +17,7 @@ static const struct option_row rows[] = {
     {"json", NULL, 'j', "answers as JSON"},
     {"dry-run", NULL, 'n', "partner-down: only tell what it would bring"},
     {"confirm", "NAME", 'c', "partner-down: yes, of this relationship"},
+    {"pcap", "FILE", 'p', "trace: the packets into this capture file"},
     {"completion", "SHELL", 'C', "print what makes the shell complete words (bash)"},
     {"help", NULL, 'h', "this text, or that of the command or method"},
     {"version", NULL, 'V', "version of this program"},
@@ -40,6 +41,9 @@ static void option_set(struct wishes *wishes, int letter)
         break;
     case 'c':
         wishes->confirm = optarg;
+        break;
+    case 'p':
+        wishes->pcap = optarg;
         break;
     case 'C':
         wishes->completion = optarg;
@@ -117,7 +121,7 @@ bool options_completion(const char *shell, FILE *out)
         "        _get_comp_words_by_ref -n =: cur\n"
         "    fi\n"
         "    case $prev in\n"
-        "    -s | --socket) COMPREPLY=($(compgen -f -- \"$cur\")); return ;;\n"
+        "    -s | --socket | -p | --pcap) COMPREPLY=($(compgen -f -- \"$cur\")); return ;;\n"
         "    -C | --completion) COMPREPLY=($(compgen -W bash -- \"$cur\")); return ;;\n"
         "    test) COMPREPLY=($(compgen -f -- \"$cur\")); return ;;\n"
         "    esac\n"
@@ -125,7 +129,7 @@ bool options_completion(const char *shell, FILE *out)
         "        word=${COMP_WORDS[i]}\n"
         "        case $word in\n"
         "        -s | --socket) ask+=(--socket \"${COMP_WORDS[i+1]}\"); i=$((i + 1)) ;;\n"
-        "        -c | --confirm) i=$((i + 1)) ;;\n"
+        "        -c | --confirm | -p | --pcap) i=$((i + 1)) ;;\n"
         "        -*) ;;\n"
         "        *) method=$word; break ;;\n"
         "        esac\n"

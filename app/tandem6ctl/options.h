@@ -8,7 +8,7 @@
 
 /* What the command line asks for besides the command. */
 struct wishes {
-    const char *socket_path, *confirm, *completion;
+    const char *socket_path, *confirm, *completion, *pcap;
     bool json, help, version, dry_run;
 };
 
