@@ -2,6 +2,7 @@
  * (--wrap), the log's disk and its word of what is durable come through here as well. */
 #include "failover/fo_update.h"
 #include "sim.h"
+#include "store/claim.h"
 
 struct sim *hooks_sim; /* the one that runs; --wrap has no other way to tell */
 
@@ -25,10 +26,18 @@ void __real_fo_update_judge(const struct fo_update_context *context, const struc
                             const struct lease *theirs, struct fo_judgement *ret_judgement);
 void __wrap_fo_update_judge(const struct fo_update_context *context, const struct lease *mine,
                             const struct lease *theirs, struct fo_judgement *ret_judgement);
+bool __real_claim_take_block(struct claim *claim, uint32_t first, uint32_t count);
+bool __wrap_claim_take_block(struct claim *claim, uint32_t first, uint32_t count);
 int __real_fo_fsm_step(struct fo_fsm *fsm, const struct fo_fsm_event *event, sec_t now,
                        struct fo_fsm_actions *ret_actions);
 int __wrap_fo_fsm_step(struct fo_fsm *fsm, const struct fo_fsm_event *event, sec_t now,
                        struct fo_fsm_actions *ret_actions);
+
+bool __wrap_claim_take_block(struct claim *claim, uint32_t first, uint32_t count)
+{
+    sim_preempt(hooks_sim); /* the units are seen free, their bits not yet won */
+    return __real_claim_take_block(claim, first, count);
+}
 
 int __wrap_store_commit(struct store *store, unsigned committer, const struct lease_found *base,
                         const struct lease *next, struct store_committed *ret_committed)

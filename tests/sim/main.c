@@ -156,13 +156,13 @@ static void tally_print(const struct tally *t)
            "%llu declines, %llu expired, %llu lost while renewing\n",
            LLU(t->steps), LLU(t->nested), LLU(t->grants), LLU(t->renewals), LLU(t->releases),
            LLU(t->declines), LLU(t->expiries), LLU(t->lost));
-    printf(
-        "%llu boots, %llu kills, %llu power cuts, %llu partner-downs, %llu hand-overs, "
-        "%llu updates, %llu checkpoints, %llu torn tails, %llu failed writes, %llu crashes while "
-        "booting, %llu lies\n",
-        LLU(t->boots), LLU(t->kills), LLU(t->powers), LLU(t->partner_downs), LLU(t->handovers),
-        LLU(t->updates), LLU(t->checkpoints), LLU(t->torn), LLU(t->failed_writes),
-        LLU(t->boot_crashes), LLU(t->lies));
+    printf("%llu boots, %llu kills, %llu power cuts, %llu partner-downs, %llu hand-overs, "
+           "%llu updates, %llu checkpoints, %llu writes torn, %llu tails cut, %llu failed writes, "
+           "%llu crashes while "
+           "booting, %llu lies\n",
+           LLU(t->boots), LLU(t->kills), LLU(t->powers), LLU(t->partner_downs), LLU(t->handovers),
+           LLU(t->updates), LLU(t->checkpoints), LLU(t->torn), LLU(t->tails_cut),
+           LLU(t->failed_writes), LLU(t->boot_crashes), LLU(t->lies));
 }
 
 static int seeds_run(uint64_t first, uint64_t count, unsigned jobs, bool need_coverage)

@@ -208,7 +208,7 @@ static int log_open(struct node *node)
     }
     if (r == 0) {
         journal_stats_get(server->journal, &stats);
-        node->sim->tally.torn += stats.tail_cut_bytes != 0;
+        node->sim->tally.tails_cut += stats.tail_cut_bytes != 0;
         r = store_load_done(server->store);
     }
     return r;

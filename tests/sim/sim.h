@@ -256,7 +256,7 @@ struct flight { /* a packet between clients and servers */
 struct tally {
     uint64_t steps, nested, grants, renewals, releases, declines, expiries, lost, boots, kills,
         powers, partner_downs, handovers, lies, boot_crashes, updates, checkpoints, failed_writes,
-        torn, takebacks, orphans;
+        torn, tails_cut, takebacks, orphans;
 };
 
 struct coverage {
