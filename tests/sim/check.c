@@ -10,6 +10,7 @@
 enum {
     HOLD_S = 4, /* an answer may wait that long between decision and departure */
     UNIT_LENGTH = 62,
+    STATUS_OVER = 0, /* beside the binding statuses: ACTIVE, but its time is over */
 };
 
 static uint64_t resource_hash(const struct resource *resource)
@@ -476,18 +477,35 @@ void check_frame_in(struct node *node, struct span bytes)
     }
 }
 
+/* One whose time is over is as good as free, in whichever share its end will find it: a slot that
+ * is used again keeps its former lease's place on the wheel, so that its own end may be noticed
+ * much later. */
 static struct image image_now(const struct node *node, const struct resource *resource)
 {
     struct lease_found found;
 
-    /* One whose time is over is as good as free: a slot that is used again keeps its former lease's
-     * place on the wheel, so that its own end may be noticed much later. */
-    if (store_find(node->server->store, resource, &found) &&
-        !(found.lease.status == BINDING_ACTIVE &&
-          lease_is_over(&found.lease, node_now(node) - 60))) {
-        return image_of(&found.lease);
+    if (store_find(node->server->store, resource, &found)) {
+        bool over = found.lease.status == BINDING_ACTIVE &&
+                    lease_is_over(&found.lease, node_now(node) - 60);
+
+        return over ? (struct image){.status = STATUS_OVER} : image_of(&found.lease);
     }
     return (struct image){.status = (uint8_t)fo_update_free_status(resource)};
+}
+
+static bool is_free(const struct image *image)
+{
+    return image->status == BINDING_FREE || image->status == BINDING_FREE_BACKUP ||
+           image->status == STATUS_OVER;
+}
+
+static bool is_alike(const struct image *a, const struct image *b)
+{
+    if (a->status == STATUS_OVER || b->status == STATUS_OVER) {
+        return is_free(a) && is_free(b);
+    }
+    return a->status == b->status && a->expires_s == b->expires_s &&
+           (a->status != BINDING_ACTIVE || (a->duid == b->duid && a->iaid == b->iaid));
 }
 
 /* (5) */
@@ -505,8 +523,7 @@ bool check_equal(struct sim *sim, char *text, size_t text_size)
             }
             a = image_now(&sim->nodes[0], &known->resource);
             b = image_now(&sim->nodes[1], &known->resource);
-            if (a.status == b.status && a.expires_s == b.expires_s &&
-                (a.status != BINDING_ACTIVE || (a.duid == b.duid && a.iaid == b.iaid))) {
+            if (is_alike(&a, &b)) {
                 continue;
             }
             resource_text(&known->resource, name);
