@@ -1,11 +1,15 @@
 """docs/operator.md: each command that stands on a line of its own is run against a real pair, each metric that it
 names exists, and so does each command named elsewhere in it."""
 
+import json
 import os
 import re
 import shlex
+import struct
 import subprocess
 import sys
+import tempfile
+import time
 
 from lab import ROOT, program, wait_for
 from loadgen import Load
@@ -26,19 +30,23 @@ class Guide(Scenario):
 
     name = "guide"
     tests = ("commands_work", "commands_exist", "metrics_exist", "watch_on_a_terminal", "completion", "failures_advise",
-             "commands_work_alone")
+             "client_traced", "commands_work_alone")
 
     def set_up(self):
         self.pair = Pair(self.lab).start()
         self.pair.wait_settled()
-        relay = self.lab.namespace("relay")
-        self.lab.plug(self.pair.core, relay, "up0")
-        self.lab.address(relay, "up0", "2001:db8:0:1::f/64")
-        load = self.lab.start(Load(self.lab, relay, "load", relay="2001:db8:0:1::f", link_address="2001:db8:17::1",
-                                   server=["2001:db8:0:1::1", "2001:db8:0:1::2"], clients=3, na=True, once=True,
-                                   mix="new=1", duration=20))
+        self.relay = self.lab.namespace("relay")
+        self.lab.plug(self.pair.core, self.relay, "up0")
+        self.lab.address(self.relay, "up0", "2001:db8:0:1::f/64")
+        load = self.load("load")
         self.lease = wait_for("a lease", lambda: self.pair.a.leases(state="active", link="olt-17"), 30)[0]
         load.result()
+
+    def load(self, name):
+        """The same three clients each time."""
+        return self.lab.start(Load(self.lab, self.relay, name, relay="2001:db8:0:1::f", link_address="2001:db8:17::1",
+                                   server=["2001:db8:0:1::1", "2001:db8:0:1::2"], clients=3, na=True, once=True,
+                                   mix="new=1", duration=20))
 
     def ctl(self, *words, **more):
         return subprocess.run([program("tandem6ctl"), "--socket", self.pair.a.socket_path, *words],
@@ -60,6 +68,31 @@ class Guide(Scenario):
         self.pair.b.kill()
         self.pair.wait_states("COMMUNICATIONS-INTERRUPTED", None)
         self.commands_work(alone=True)
+
+    def client_traced(self):
+        """What one client sends and gets, and nothing of the others, on the screen and in a capture file."""
+        with tempfile.TemporaryDirectory(prefix="tandem6-trace-") as folder:
+            capture = os.path.join(folder, "client.pcap")
+            with subprocess.Popen([program("tandem6ctl"), "--socket", self.pair.a.socket_path, "--json", "--pcap", capture,
+                                   "trace", self.lease["duid"], "seconds=8"], stdout=subprocess.PIPE, text=True) as traced:
+                time.sleep(1)
+                self.load("again").result()
+                steps = [json.loads(line) for line in traced.communicate()[0].splitlines()]
+            expect_equal("exit status", traced.returncode, 0)
+            text = json.dumps(steps)
+            for word in ("SOLICIT", "REPLY", "decided", self.lease["address"]):
+                expect(word in text, f"{word} is not in the trace: {text}")
+            with open(capture, "rb") as file:
+                head = file.read(24)
+                frames = file.read()
+        expect_equal("magic, Ethernet", (head[:4], head[20:]), (b"\xd4\xc3\xb2\xa1", b"\1\0\0\0"))
+        count = 0
+        while frames:
+            size, whole = struct.unpack("<II", frames[8:16])
+            expect(whole >= size and bytes.fromhex(self.lease["duid"]) in frames[16:16 + size], "another client's packet")
+            frames = frames[16 + size:]
+            count += 1
+        expect(count >= 2, f"{count} packets captured")
 
     def commands_exist(self):
         """First words in running text, too."""
